@@ -1,0 +1,16 @@
+import { appendFileSync } from "node:fs";
+
+/**
+ * Diagnostics for dfdebug's own developers: DFDEBUG_LOG=stderr, or a file's path. Off by default, never on standard
+ * output, and never given a secret, a credential or a token.
+ */
+export function log(area: string, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+  const target = process.env["DFDEBUG_LOG"];
+  if (!target) return;
+  const extra = Object.entries(fields)
+    .map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join("");
+  const line = `${new Date().toISOString()} ${area}: ${message}${extra}\n`;
+  if (target === "stderr") process.stderr.write(line);
+  else appendFileSync(target, line);
+}
