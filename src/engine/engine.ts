@@ -33,7 +33,8 @@ export interface SshSource {
 
 /** An image of tools, or a folder of static ones on this machine, or the reason why there is none. */
 export type ToolboxSource =
-  | { readonly kind: "image"; readonly name: string }
+  /** `kit`: the folder in the image that becomes /.dfdebug and has `bin` in it; `/` where the image is nothing but tools. */
+  | { readonly kind: "image"; readonly name: string; readonly kit: string }
   | { readonly kind: "directory"; readonly path: string }
   | { readonly kind: "none"; readonly reason: string; readonly hint: string };
 

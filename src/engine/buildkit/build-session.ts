@@ -1,0 +1,70 @@
+import type { Dockerfile } from "../../dockerfile/syntax.js";
+import { withoutSyntaxDirective } from "../../dockerfile/edit.js";
+import type { BuildRequest } from "../engine.js";
+import { frontendOptions, type LocalNames } from "./frontend.js";
+import type { BuildkitSession } from "./session/session.js";
+
+/** Under this name the session serves a folder of tools. */
+export const toolboxSource = "dfdebug-toolbox";
+
+/** What one build's session serves, and under which names. */
+export class BuildSession {
+  readonly id: string;
+  private readonly session: BuildkitSession;
+  private readonly request: BuildRequest;
+  /** Where the engine itself fetches the context from. */
+  private readonly contextUrl: string | undefined;
+
+  constructor(session: BuildkitSession, id: string, request: BuildRequest, contextUrl: string | undefined) {
+    this.session = session;
+    this.id = id;
+    this.request = request;
+    this.contextUrl = contextUrl;
+  }
+
+  /**
+   * Makes the Dockerfile's text available for one plan. Each plan asks for it under another name: BuildKit runs equal
+   * ops of one build only once, so the second request under the same name would get the first text.
+   */
+  prepare(dockerfile: Dockerfile | undefined, generation: number): LocalNames {
+    const name = generation === 1 ? "dockerfile" : `dockerfile-${String(generation)}`;
+    if (dockerfile) {
+      const text = this.request.ignoreSyntax ? withoutSyntaxDirective(dockerfile) : dockerfile.source;
+      this.session.setSource(name, {
+        kind: "memory",
+        files: new Map([[this.request.dockerfileName, Buffer.from(text)]]),
+      });
+    }
+    return { context: "context", dockerfile: name };
+  }
+
+  /** The frontend's options for a plan. */
+  frontendOptions(names: LocalNames, dockerfile: Dockerfile | undefined): Record<string, string> {
+    const options = frontendOptions(this.request, names, this.contextUrl, dockerfile !== undefined);
+    for (const [name, value] of this.request.buildContexts) options[`context:${name}`] = namedContext(name, value);
+    return options;
+  }
+
+  /** Serves a folder of static tools; returns what BuildKit calls it. */
+  serveToolbox(path: string): { identifier: string; attrs: Record<string, string> } {
+    this.session.setSource(toolboxSource, { kind: "directory", path });
+    return {
+      identifier: `local://${toolboxSource}`,
+      attrs: { "local.session": this.id, "local.sharedkeyhint": toolboxSource },
+    };
+  }
+}
+
+/** The names and folders of `--build-context` that are served from this machine. */
+export function localContexts(contexts: ReadonlyMap<string, string>): Map<string, string> {
+  return new Map([...contexts].filter(([, value]) => !isRemote(value)));
+}
+
+/** docker build's forms of a named context: docker-image://, oci-layout://, target:, http(s)://, git URLs, else a folder. */
+function isRemote(value: string): boolean {
+  return /^(docker-image|oci-layout|https?|git|ssh):\/\//.test(value) || /^(git@|target:|github\.com\/)/.test(value);
+}
+
+function namedContext(name: string, value: string): string {
+  return isRemote(value) ? value : `local:${name}`;
+}

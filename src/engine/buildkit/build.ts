@@ -1,0 +1,279 @@
+import type { Metadata } from "@grpc/grpc-js";
+import { ContainerError, EngineError, type DfdebugError } from "../../errors.js";
+import { replaceInstruction } from "../../dockerfile/edit.js";
+import { parseDockerfile } from "../../dockerfile/parse.js";
+import type { Dockerfile } from "../../dockerfile/syntax.js";
+import { Lifetime } from "../../lifetime.js";
+import { log } from "../../log.js";
+import type {
+  Build,
+  BuildEvent,
+  BuildOutcome,
+  BuildRequest,
+  BuildResult,
+  EngineCapabilities,
+  Ref,
+  Step,
+  StepContainer,
+  StepContainerOptions,
+  StepFailure,
+  StepResult,
+} from "../engine.js";
+import type { BuildkitConnection } from "./connection.js";
+import { exportState } from "./export.js";
+import { CallError } from "./failures.js";
+import { describeFailure, planError } from "./failure-report.js";
+import type { Result } from "./gen/gateway.js";
+import { GatewayContainer } from "./container.js";
+import { containerSpec, ToolboxMounter } from "./environment.js";
+import { PlannedGraph, planGraph } from "./planned-graph.js";
+import { Solver, type SolvedFailure } from "./solver.js";
+import type { BuildkitState } from "./state.js";
+import type { StatusReader } from "./status.js";
+import type { BuildSession } from "./build-session.js";
+
+/** Everything that `BuildkitEngine.open` has set up for one build. */
+export interface BuildParts {
+  readonly request: BuildRequest;
+  readonly connection: BuildkitConnection;
+  readonly session: BuildSession;
+  readonly metadata: Metadata;
+  readonly status: StatusReader;
+  readonly capabilities: EngineCapabilities;
+  /** The Control.Solve that lasts as long as the build; resolves with the exporter's answer after `Return`. */
+  readonly outcome: Promise<Readonly<Record<string, string>>>;
+  readonly ref: string;
+  readonly lifetime: Lifetime;
+  readonly emitter: BuildEvents;
+}
+
+/** Listeners of one build. Events before the first listener are kept for it: planning reports progress, too. */
+export class BuildEvents {
+  private readonly listeners = new Set<(event: BuildEvent) => void>();
+  private early: BuildEvent[] | undefined = [];
+
+  emit(event: BuildEvent): void {
+    if (this.early) this.early.push(event);
+    for (const listener of this.listeners) listener(event);
+  }
+
+  subscribe(listener: (event: BuildEvent) => void): () => void {
+    this.listeners.add(listener);
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const event of early) listener(event);
+    return () => this.listeners.delete(listener);
+  }
+}
+
+/** A build on BuildKit that can be stopped anywhere: one open Control.Solve, of which dfdebug is the frontend. */
+export class BuildkitBuild implements Build {
+  private readonly parts: BuildParts;
+  private readonly solver: Solver;
+  private readonly toolbox: ToolboxMounter;
+  private planned: PlannedGraph;
+  /** How often the build was planned; later plans ask for their files under new names. */
+  private plans = 1;
+  private readonly failures = new Map<number, SolvedFailure>();
+  private readonly built = new Set<number>();
+  private finished = false;
+
+  private constructor(parts: BuildParts, solver: Solver, planned: PlannedGraph) {
+    this.parts = parts;
+    this.solver = solver;
+    this.planned = planned;
+    this.toolbox = new ToolboxMounter(parts.request.toolbox, solver, parts.session);
+    parts.status.setPlan(planned);
+  }
+
+  /** Plans the build: runs the frontend, which reads the Dockerfile and the base images' configurations. */
+  static async plan(parts: BuildParts, signal: AbortSignal | undefined): Promise<BuildkitBuild> {
+    const solver = new Solver(parts);
+    const planned = await solvePlan(parts, solver, parts.request.dockerfile, 1, signal);
+    return new BuildkitBuild(parts, solver, planned);
+  }
+
+  get dockerfile(): Dockerfile {
+    return this.planned.plan.dockerfile;
+  }
+
+  get steps(): readonly Step[] {
+    return this.planned.plan.steps;
+  }
+
+  subscribe(listener: (event: BuildEvent) => void): () => void {
+    return this.parts.emitter.subscribe(listener);
+  }
+
+  async runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome> {
+    const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
+    if (solved.status === "failed") return { status: "failed", failure: await this.report(solved, undefined, options.signal) };
+    for (const step of this.steps) this.built.add(step.number);
+    this.finishRest();
+    return { status: "built" };
+  }
+
+  async run(step: Step, options: { signal?: AbortSignal }): Promise<StepResult> {
+    const place = this.planned.place(step);
+    const started = performance.now();
+    const solved = await this.solver.solve(place.after, this.planned.graph, options.signal);
+    if (solved.status === "failed") return { status: "failed", failure: await this.report(solved, step, options.signal) };
+    const end = place.vertex && this.parts.status.ended(place.vertex.digest);
+    const status = end?.cached === false ? "done" : "cached";
+    this.parts.status.finishStep(step, status, performance.now() - started);
+    this.built.add(step.number);
+    return { status, ref: await this.planned.state(this.solver, place.after, step, "after", options.signal) };
+  }
+
+  async replace(step: Step, text: string, options: { signal?: AbortSignal }): Promise<void> {
+    const source = replaceInstruction(this.dockerfile, step.instruction, text);
+    const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
+    const planned = await solvePlan(this.parts, this.solver, dockerfile, this.plans + 1, options.signal);
+    this.plans += 1;
+    this.failures.clear();
+    this.planned = this.parts.request.noCache ? planned.rebuilding((next) => !this.built.has(next.number)) : planned;
+    this.built.clear();
+    this.parts.status.setPlan(this.planned);
+    this.parts.emitter.emit({ type: "plan", dockerfile: this.dockerfile, steps: this.steps });
+  }
+
+  before(step: Step, options: { signal?: AbortSignal }): Promise<Ref> {
+    return this.planned.state(this.solver, this.planned.place(step).before, step, "before", options.signal);
+  }
+
+  after(step: Step, options: { signal?: AbortSignal }): Promise<Ref> {
+    return this.planned.state(this.solver, this.planned.place(step).after, step, "after", options.signal);
+  }
+
+  async openContainer(step: Step, options: StepContainerOptions): Promise<StepContainer> {
+    const failure = this.failures.get(step.number);
+    if (options.state === "dirty") {
+      const { dirty } = await this.failureOf(step);
+      if (!dirty.available)
+        throw new ContainerError(`The failed step's own state cannot be opened: ${dirty.reason}`, {
+          code: "NO_DIRTY_STATE",
+          hint: "The state before the step can: `shell`.",
+        });
+    }
+    const [toolbox, before] = await Promise.all([
+      this.toolbox.mount(options.signal),
+      this.planned.state(this.solver, this.planned.place(step).before, step, "before", options.signal),
+    ]);
+    const spec = await containerSpec({
+      planned: this.planned,
+      solver: this.solver,
+      step,
+      before,
+      failure: options.state === "dirty" ? failure : undefined,
+      view: options.view,
+      toolbox,
+      capabilities: this.parts.capabilities,
+      signal: options.signal,
+    });
+    const container = await GatewayContainer.open(
+      this.parts.connection.bridge,
+      this.parts.metadata,
+      spec,
+      options.signal,
+    );
+    return this.parts.lifetime.own(container);
+  }
+
+  async finish(options: { signal?: AbortSignal }): Promise<BuildResult> {
+    const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
+    if (solved.status === "failed")
+      throw new EngineError("The build has not succeeded yet: there is no image to make", { code: "NOT_BUILT" });
+    const result: Result = {
+      result: { $case: "ref", value: { id: solved.id, def: undefined } },
+      metadata: this.planned.resultMetadata,
+    };
+    this.finished = true;
+    await this.solver.return({ result, error: undefined }, options.signal);
+    const response = await this.parts.outcome;
+    return {
+      imageId: response["containerimage.digest"] ?? response["containerimage.config.digest"] ?? "",
+      names: this.parts.request.names,
+      metadata: { ...response, "buildx.build.ref": this.parts.ref },
+    };
+  }
+
+  saveImage(ref: Ref, name: string | undefined, options: { signal?: AbortSignal }): Promise<string> {
+    return exportState(this.parts, this.planned, ref as BuildkitState, name, options.signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.finished) log("buildkit", "build ends without an image", { ref: this.parts.ref });
+    await this.parts.lifetime[Symbol.asyncDispose]();
+  }
+
+  private readonly reports = new Map<number, StepFailure>();
+
+  private async failureOf(step: Step): Promise<StepFailure> {
+    const report = this.reports.get(step.number);
+    if (report) return report;
+    throw new ContainerError(`Step ${String(step.number)} has not failed: it left no state of its own`, {
+      code: "NO_DIRTY_STATE",
+    });
+  }
+
+  private async report(solved: SolvedFailure, wanted: Step | undefined, signal?: AbortSignal): Promise<StepFailure> {
+    const { status } = this.parts;
+    const blamed = await this.blame(solved.error, wanted);
+    if (!blamed) throw planError(solved.error, this.parts.request, this.dockerfile);
+    const place = this.planned.place(blamed);
+    const digest = place.vertex?.digest ?? solved.error.vertex;
+    if (digest) await status.until(() => status.ended(digest) !== undefined, 300);
+    status.finishStep(blamed, "failed", 0);
+    status.skipRest();
+    this.failures.set(blamed.number, solved);
+    const failure = await describeFailure({
+      solved,
+      step: blamed,
+      planned: this.planned,
+      solver: this.solver,
+      request: this.parts.request,
+      capabilities: this.parts.capabilities,
+      signal,
+    });
+    this.reports.set(blamed.number, failure);
+    return failure;
+  }
+
+  /** The step that an error is about: by the vertex in its details, else (20.10) by the vertex that the stream says failed. */
+  private async blame(error: CallError, wanted: Step | undefined): Promise<Step | undefined> {
+    const { status } = this.parts;
+    const pick = (digest: string): Step | undefined => {
+      const steps = this.planned.stepsOf(digest);
+      return (wanted && steps.includes(wanted) ? wanted : steps[0]) ?? this.planned.userOf(digest);
+    };
+    if (error.vertex) return pick(error.vertex);
+    await status.until(() => status.failed().some((digest) => pick(digest)), 1000);
+    for (const digest of status.failed()) {
+      const step = pick(digest);
+      if (step) return step;
+    }
+    return undefined;
+  }
+
+  /** Steps that no vertex reported, because their work was found done as a whole. */
+  private finishRest(): void {
+    for (const step of this.steps) this.parts.status.finishStep(step, "cached", 0);
+  }
+}
+
+async function solvePlan(
+  parts: BuildParts,
+  solver: Solver,
+  dockerfile: Dockerfile | undefined,
+  generation: number,
+  signal: AbortSignal | undefined,
+): Promise<PlannedGraph> {
+  const names = parts.session.prepare(dockerfile, generation);
+  const options = parts.session.frontendOptions(names, dockerfile);
+  try {
+    const result = await solver.frontend(options, signal);
+    return planGraph(result, { request: parts.request, dockerfile, generation, solver });
+  } catch (error) {
+    throw error instanceof CallError ? planError(error, parts.request, dockerfile) : (error as DfdebugError);
+  }
+}

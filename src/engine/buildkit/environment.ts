@@ -1,0 +1,171 @@
+import { ContainerError } from "../../errors.js";
+import type { EngineCapabilities, Step, StepContainerOptions, StepEnvironment, ToolboxSource } from "../engine.js";
+import type { BuildSession } from "./build-session.js";
+import { plainContainer, toolboxMount, type ContainerSpec, type ToolboxState } from "./container.js";
+import { CallError } from "./failures.js";
+import { MountType, type ExecOp, type Mount } from "./gen/ops.js";
+import { edge, type Vertex } from "./graph.js";
+import type { PlannedGraph } from "./planned-graph.js";
+import type { SolvedFailure, Solver } from "./solver.js";
+import type { BuildkitState } from "./state.js";
+
+/** PATH where an image sets none (docker's default for Linux). */
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Brings the toolbox into the engine, once a build. */
+export class ToolboxMounter {
+  private readonly source: () => Promise<ToolboxSource>;
+  private readonly solver: Solver;
+  private readonly session: BuildSession;
+  private mounted: Promise<ToolboxState> | undefined;
+
+  constructor(source: () => Promise<ToolboxSource>, solver: Solver, session: BuildSession) {
+    this.source = source;
+    this.solver = solver;
+    this.session = session;
+  }
+
+  /** The mounted toolbox, or why there is none; never rejects for want of one. */
+  mount(signal: AbortSignal | undefined): Promise<ToolboxState> {
+    this.mounted ??= this.solve(signal).catch((error: unknown) => {
+      this.mounted = undefined;
+      throw error;
+    });
+    return this.mounted;
+  }
+
+  private async solve(signal: AbortSignal | undefined): Promise<ToolboxState> {
+    const source = await this.source();
+    if (source.kind === "none") return { available: false, reason: source.reason, hint: source.hint };
+    const { identifier, attrs } =
+      source.kind === "directory"
+        ? this.session.serveToolbox(source.path)
+        : { identifier: imageIdentifier(source.name), attrs: { "image.resolvemode": "local" } };
+    try {
+      const resultId = await this.solver.solveSource(identifier, attrs, "[internal] load toolbox", signal);
+      return { available: true, mount: { resultId, selector: source.kind === "image" ? source.kit : "/" } };
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      return {
+        available: false,
+        reason: `the toolbox could not be loaded into the engine: ${error.message}`,
+        hint: "`dfdebug toolbox build` makes a new one; `dfdebug doctor` says what is there.",
+      };
+    }
+  }
+}
+
+/** The full name BuildKit wants in a docker-image:// identifier. */
+function imageIdentifier(name: string): string {
+  const [first = "", ...rest] = name.split("/");
+  const domain = rest.length > 0 && (/[.:]/.test(first) || first === "localhost") ? "" : "docker.io/";
+  const library = rest.length === 0 ? "library/" : "";
+  const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
+  return `docker-image://${domain}${domain ? library : ""}${tagged}`;
+}
+
+/** Resolves everything a container at a step is made of. */
+export async function containerSpec(input: {
+  planned: PlannedGraph;
+  solver: Solver;
+  step: Step;
+  before: BuildkitState;
+  /** Set: open what this failure left behind. */
+  failure: SolvedFailure | undefined;
+  view: StepContainerOptions["view"];
+  toolbox: ToolboxState;
+  capabilities: EngineCapabilities;
+  signal: AbortSignal | undefined;
+}): Promise<ContainerSpec> {
+  const { planned, step, before, toolbox, view } = input;
+  const { vertex } = planned.place(step);
+  const op = vertex?.op.op;
+  const run = op?.$case === "exec" ? op.value : undefined;
+  const environment = await stepEnvironment(planned, input.solver, step, run, toolbox.available);
+  const mounted = run && vertex ? await mountsOf(input, vertex, run) : { rootId: dirtyRoot(input) ?? before.id, mounts: [] };
+  if (!toolbox.available && mounted.rootId === "")
+    throw new ContainerError(`There is nothing to open before step ${String(step.number)}: its filesystem is empty`, {
+      code: "EMPTY_STATE",
+      hint: `With a toolbox there would be a shell: ${toolbox.hint}`,
+    });
+  return {
+    rootId: mounted.rootId || undefined,
+    mounts: mounted.mounts,
+    view,
+    toolbox,
+    environment,
+    ...plainContainer,
+    ...(run && {
+      network: run.network,
+      security: run.security,
+      secretEnv: input.capabilities.secretEnv ? run.secretenv : [],
+      hostname: run.meta?.hostname ?? "",
+      extraHosts: run.meta?.extraHosts ?? [],
+    }),
+    platform: vertex?.op.platform,
+    signals: input.capabilities.signals,
+  };
+}
+
+/** The environment a step's instruction has: a RUN's from its op, which is what BuildKit itself would use; others' computed. */
+async function stepEnvironment(
+  planned: PlannedGraph,
+  solver: Solver,
+  step: Step,
+  run: ExecOp | undefined,
+  withToolbox: boolean,
+): Promise<StepEnvironment> {
+  const at = await planned.configuration(solver, step);
+  const meta = run?.meta;
+  const env = [...(meta?.env ?? at.env)];
+  const proxy = meta?.proxy_env;
+  for (const [name, value] of Object.entries({
+    http_proxy: proxy?.http_proxy,
+    https_proxy: proxy?.https_proxy,
+    ftp_proxy: proxy?.ftp_proxy,
+    no_proxy: proxy?.no_proxy,
+    all_proxy: proxy?.all_proxy,
+  }))
+    if (value) env.push(`${name}=${value}`, `${name.toUpperCase()}=${value}`);
+  return {
+    env: withToolbox ? withToolboxPath(env) : env,
+    cwd: meta?.cwd || at.config.WorkingDir || "/",
+    user: meta?.user ?? at.config.User ?? "",
+    shell: at.config.Shell ?? ["/bin/sh", "-c"],
+    argv: meta?.args,
+  };
+}
+
+function withToolboxPath(env: readonly string[]): string[] {
+  const index = env.findIndex((entry) => entry.startsWith("PATH="));
+  const path = `${env[index] ?? `PATH=${defaultPath}`}:${toolboxMount}/bin`;
+  return index < 0 ? [path, ...env] : env.with(index, path);
+}
+
+/** A RUN's root and other mounts with the results that fill them. */
+async function mountsOf(
+  input: Parameters<typeof containerSpec>[0],
+  vertex: Vertex,
+  run: ExecOp,
+): Promise<{ rootId: string; mounts: Mount[] }> {
+  const dirty = input.failure?.error.solve?.mountIDs ?? [];
+  let rootId = "";
+  const mounts: Mount[] = [];
+  for (const [index, mount] of run.mounts.entries()) {
+    const state = edge(vertex.op, mount.input);
+    let resultID = mount.mountType === MountType.BIND ? (dirty[index] ?? "") : "";
+    if (resultID === "" && state) {
+      const solved = await input.solver.solve(state, input.planned.graph, input.signal);
+      if (solved.status === "failed") throw solved.error;
+      resultID = solved.id;
+    }
+    if (mount.dest === "/") rootId = resultID;
+    else mounts.push({ ...mount, input: -1n, output: -1n, resultID });
+  }
+  return { rootId, mounts };
+}
+
+/** What a failed COPY or ADD had written: the partial result of its file actions. */
+function dirtyRoot(input: { failure: SolvedFailure | undefined }): string | undefined {
+  return input.failure?.error.solve?.mountIDs.find((id) => id !== "");
+}

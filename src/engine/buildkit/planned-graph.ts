@@ -1,0 +1,11 @@
+import { DockerfileError } from "../../errors.js";
+import { StageConfigs } from "../../dockerfile/config.js";
+import { parseDockerfile } from "../../dockerfile/parse.js";
+import { planBuild } from "../../dockerfile/plan.js";
+import type { Dockerfile, Plan } from "../../dockerfile/syntax.js";
+import type { BuildRequest, ImageConfig, Ref, Step } from "../engine.js";
+import type { Result } from "./gen/gateway.js";
+import { BuildGraph, type Edge, type Vertex } from "./graph.js";
+import type { Solver } from "./solver.js";
+import { StepMap, type StepPlace } from "./step-map.js";
+import type { StatusPlan } from "./status.js";

@@ -1,0 +1,194 @@
+import type { ClientReadableStream } from "@grpc/grpc-js";
+import type { BuildEvent, Step } from "../engine.js";
+import type { StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning } from "./gen/control.js";
+import type { Timestamp } from "./gen/google/protobuf/timestamp.js";
+
+/** What the progress reader needs to know of the plan, which changes when the build is planned again. */
+export interface StatusPlan {
+  readonly steps: readonly Step[];
+  /** The steps an op does the work of. */
+  stepsOf(digest: string): readonly Step[];
+  /** Whether the step's own op is `digest`, or (FROM) the last one of several. */
+  isLast(step: Step, digest: string): boolean;
+  /** Steps that are finished as soon as the given one is: instructions that change no file, FROM of a stage. */
+  followers(step: Step): readonly Step[];
+}
+
+/** How a vertex ended, remembered for results and for engines whose errors carry no details. */
+export interface VertexEnd {
+  readonly cached: boolean;
+  readonly error: string;
+}
+
+/**
+ * Turns BuildKit's Status stream into build events. A vertex may start and end several times (its cache key first, its
+ * content later): a step is started once and ended once.
+ */
+export class StatusReader {
+  private plan: StatusPlan | undefined;
+  private readonly ends = new Map<string, VertexEnd>();
+  private readonly stepStates = new Map<number, "started" | "ended">();
+  private readonly activities = new Map<string, "started" | "ended">();
+  private readonly waiters = new Set<() => void>();
+  private readonly emit: (event: BuildEvent) => void;
+  private closed = false;
+
+  constructor(emit: (event: BuildEvent) => void) {
+    this.emit = emit;
+  }
+
+  /** Reads until the stream ends. Errors of the stream are not the build's: the calls that fail say so themselves. */
+  read(stream: ClientReadableStream<StatusResponse>): void {
+    stream.on("data", (response: StatusResponse) => {
+      this.take(response);
+    });
+    const close = (): void => {
+      this.closed = true;
+      this.wake();
+    };
+    stream.on("error", close);
+    stream.on("end", close);
+  }
+
+  /** Steps can be told from now on; a new plan starts with fresh steps. */
+  setPlan(plan: StatusPlan): void {
+    this.plan = plan;
+    this.stepStates.clear();
+  }
+
+  /** How the vertex ended so far. */
+  ended(digest: string): VertexEnd | undefined {
+    return this.ends.get(digest);
+  }
+
+  /** Digests of vertexes that ended with an error of their own. */
+  failed(): string[] {
+    return [...this.ends].filter(([, end]) => end.error !== "" && !isCancellation(end.error)).map(([digest]) => digest);
+  }
+
+  /** Waits until `done` holds, at most `timeoutMs`: the stream lags behind the calls' answers. */
+  async until(done: () => boolean, timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (!done() && !this.closed) {
+      const left = deadline - performance.now();
+      if (left <= 0) return;
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          clearTimeout(timer);
+          this.waiters.delete(wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, left);
+        this.waiters.add(wake);
+      });
+    }
+  }
+
+  /** Marks a step as ended without a vertex of its own having said so. */
+  finishStep(step: Step, status: "cached" | "done" | "failed", durationMs: number): void {
+    if (this.stepStates.get(step.number) === "ended") return;
+    this.stepStates.set(step.number, "ended");
+    this.emit({ type: "step", step, status, durationMs });
+    if (status === "failed") return;
+    for (const follower of this.plan?.followers(step) ?? [])
+      this.finishStep(follower, follower.instruction.keyword === "FROM" ? "cached" : "done", 0);
+  }
+
+  /** Every step that has not ended: another one failed. */
+  skipRest(): void {
+    for (const step of this.plan?.steps ?? []) {
+      if (this.stepStates.get(step.number) === "ended") continue;
+      this.stepStates.set(step.number, "ended");
+      this.emit({ type: "step", step, status: "skipped", durationMs: 0 });
+    }
+  }
+
+  private take(response: StatusResponse): void {
+    for (const vertex of response.vertexes) this.vertex(vertex);
+    for (const status of response.statuses) this.progress(status);
+    for (const log of response.logs) this.log(log);
+    for (const warning of response.warnings) this.warning(warning);
+    this.wake();
+  }
+
+  private vertex(vertex: Vertex): void {
+    const durationMs = vertex.completed ? milliseconds(vertex.completed) - milliseconds(vertex.started) : 0;
+    if (vertex.completed) this.ends.set(vertex.digest, { cached: vertex.cached, error: vertex.error });
+    const steps = this.plan?.stepsOf(vertex.digest) ?? [];
+    if (steps.length === 0) {
+      this.activity(vertex, durationMs);
+      return;
+    }
+    for (const step of steps) {
+      if (vertex.started && !this.stepStates.has(step.number)) {
+        this.stepStates.set(step.number, "started");
+        this.emit({ type: "step", step, status: "started" });
+      }
+      if (!vertex.completed || isCancellation(vertex.error)) continue;
+      if (vertex.error) this.finishStep(step, "failed", durationMs);
+      else if (this.plan?.isLast(step, vertex.digest))
+        this.finishStep(step, vertex.cached ? "cached" : "done", durationMs);
+    }
+  }
+
+  private activity(vertex: Vertex, durationMs: number): void {
+    const id = vertex.digest;
+    const known = this.activities.get(id);
+    if (known === "ended" || !vertex.started) return;
+    const name = vertex.name.replace(/^\[internal\] /, "");
+    if (known === undefined) {
+      this.activities.set(id, "started");
+      this.emit({ type: "activity", id, name, status: "started" });
+    }
+    if (!vertex.completed) return;
+    this.activities.set(id, "ended");
+    const status = vertex.error ? "failed" : vertex.cached ? "cached" : "done";
+    this.emit({ type: "activity", id, name, status, durationMs });
+  }
+
+  private progress(status: VertexStatus): void {
+    const [step] = this.plan?.stepsOf(status.vertex) ?? [];
+    this.emit({
+      type: "progress",
+      of: step ? `step ${String(step.number)}` : status.vertex,
+      id: status.ID,
+      current: Number(status.current),
+      total: Number(status.total),
+      completed: status.completed !== undefined,
+    });
+  }
+
+  private log(log: VertexLog): void {
+    const [step] = this.plan?.stepsOf(log.vertex) ?? [];
+    if (step) this.emit({ type: "log", step, stream: log.stream === 2n ? 2 : 1, data: log.msg });
+  }
+
+  private warning(warning: VertexWarning): void {
+    const [step] = this.plan?.stepsOf(warning.vertex) ?? [];
+    this.emit({
+      type: "warning",
+      step,
+      message: text(warning.short),
+      detail: warning.detail.map(text),
+      url: warning.url || undefined,
+      line: warning.ranges[0]?.start?.line,
+    });
+  }
+
+  private wake(): void {
+    for (const waiter of [...this.waiters]) waiter();
+  }
+}
+
+/** A vertex that was stopped because another one failed; BuildKit says it only in words. */
+function isCancellation(error: string): boolean {
+  return /context cancell?ed|: cancell?ed$/i.test(error);
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("utf8");
+}
+
+function milliseconds(time: Timestamp | undefined): number {
+  return time ? Number(time.seconds) * 1000 + time.nanos / 1e6 : 0;
+}
