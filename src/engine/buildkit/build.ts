@@ -1,5 +1,5 @@
 import type { Metadata } from "@grpc/grpc-js";
-import { ContainerError, EngineError, type DfdebugError } from "../../errors.js";
+import { ContainerError, EngineError } from "../../errors.js";
 import { replaceInstruction } from "../../dockerfile/edit.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
@@ -26,8 +26,8 @@ import { describeFailure, planError } from "./failure-report.js";
 import type { Result } from "./gen/gateway.js";
 import { GatewayContainer } from "./container.js";
 import { containerSpec, ToolboxMounter } from "./environment.js";
-import { PlannedGraph, planGraph } from "./planned-graph.js";
-import { Solver, type SolvedFailure } from "./solver.js";
+import { planGraph, type PlannedGraph, type StateSource } from "./planned-graph.js";
+import type { Solver, SolvedFailure } from "./solver.js";
 import type { BuildkitState } from "./state.js";
 import type { StatusReader } from "./status.js";
 import type { BuildSession } from "./build-session.js";
@@ -45,6 +45,7 @@ export interface BuildParts {
   readonly ref: string;
   readonly lifetime: Lifetime;
   readonly emitter: BuildEvents;
+  readonly solver: Solver;
 }
 
 /** Listeners of one build. Events before the first listener are kept for it: planning reports progress, too. */
@@ -70,27 +71,28 @@ export class BuildEvents {
 export class BuildkitBuild implements Build {
   private readonly parts: BuildParts;
   private readonly solver: Solver;
+  private readonly source: StateSource;
   private readonly toolbox: ToolboxMounter;
   private planned: PlannedGraph;
   /** How often the build was planned; later plans ask for their files under new names. */
   private plans = 1;
   private readonly failures = new Map<number, SolvedFailure>();
+  private readonly reports = new Map<number, StepFailure>();
   private readonly built = new Set<number>();
   private finished = false;
 
-  private constructor(parts: BuildParts, solver: Solver, planned: PlannedGraph) {
+  private constructor(parts: BuildParts, planned: PlannedGraph) {
     this.parts = parts;
-    this.solver = solver;
+    this.solver = parts.solver;
+    this.source = { solver: parts.solver, bridge: parts.connection.bridge, metadata: parts.metadata };
     this.planned = planned;
-    this.toolbox = new ToolboxMounter(parts.request.toolbox, solver, parts.session);
+    this.toolbox = new ToolboxMounter(parts.request.toolbox, parts.solver, parts.session);
     parts.status.setPlan(planned);
   }
 
   /** Plans the build: runs the frontend, which reads the Dockerfile and the base images' configurations. */
   static async plan(parts: BuildParts, signal: AbortSignal | undefined): Promise<BuildkitBuild> {
-    const solver = new Solver(parts);
-    const planned = await solvePlan(parts, solver, parts.request.dockerfile, 1, signal);
-    return new BuildkitBuild(parts, solver, planned);
+    return new BuildkitBuild(parts, await solvePlan(parts, parts.request.dockerfile, 1, signal));
   }
 
   get dockerfile(): Dockerfile {
@@ -107,7 +109,8 @@ export class BuildkitBuild implements Build {
 
   async runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome> {
     const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
-    if (solved.status === "failed") return { status: "failed", failure: await this.report(solved, undefined, options.signal) };
+    if (solved.status === "failed")
+      return { status: "failed", failure: await this.report(solved, undefined, options.signal) };
     for (const step of this.steps) this.built.add(step.number);
     this.finishRest();
     return { status: "built" };
@@ -117,20 +120,22 @@ export class BuildkitBuild implements Build {
     const place = this.planned.place(step);
     const started = performance.now();
     const solved = await this.solver.solve(place.after, this.planned.graph, options.signal);
-    if (solved.status === "failed") return { status: "failed", failure: await this.report(solved, step, options.signal) };
+    if (solved.status === "failed")
+      return { status: "failed", failure: await this.report(solved, step, options.signal) };
     const end = place.vertex && this.parts.status.ended(place.vertex.digest);
     const status = end?.cached === false ? "done" : "cached";
     this.parts.status.finishStep(step, status, performance.now() - started);
     this.built.add(step.number);
-    return { status, ref: await this.planned.state(this.solver, place.after, step, "after", options.signal) };
+    return { status, ref: await this.planned.state(this.source, place.after, step, "after", options.signal) };
   }
 
   async replace(step: Step, text: string, options: { signal?: AbortSignal }): Promise<void> {
     const source = replaceInstruction(this.dockerfile, step.instruction, text);
     const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
-    const planned = await solvePlan(this.parts, this.solver, dockerfile, this.plans + 1, options.signal);
+    const planned = await solvePlan(this.parts, dockerfile, this.plans + 1, options.signal);
     this.plans += 1;
     this.failures.clear();
+    this.reports.clear();
     this.planned = this.parts.request.noCache ? planned.rebuilding((next) => !this.built.has(next.number)) : planned;
     this.built.clear();
     this.parts.status.setPlan(this.planned);
@@ -138,17 +143,17 @@ export class BuildkitBuild implements Build {
   }
 
   before(step: Step, options: { signal?: AbortSignal }): Promise<Ref> {
-    return this.planned.state(this.solver, this.planned.place(step).before, step, "before", options.signal);
+    return this.planned.state(this.source, this.planned.place(step).before, step, "before", options.signal);
   }
 
   after(step: Step, options: { signal?: AbortSignal }): Promise<Ref> {
-    return this.planned.state(this.solver, this.planned.place(step).after, step, "after", options.signal);
+    return this.planned.state(this.source, this.planned.place(step).after, step, "after", options.signal);
   }
 
   async openContainer(step: Step, options: StepContainerOptions): Promise<StepContainer> {
     const failure = this.failures.get(step.number);
     if (options.state === "dirty") {
-      const { dirty } = await this.failureOf(step);
+      const { dirty } = this.failureOf(step);
       if (!dirty.available)
         throw new ContainerError(`The failed step's own state cannot be opened: ${dirty.reason}`, {
           code: "NO_DIRTY_STATE",
@@ -157,7 +162,7 @@ export class BuildkitBuild implements Build {
     }
     const [toolbox, before] = await Promise.all([
       this.toolbox.mount(options.signal),
-      this.planned.state(this.solver, this.planned.place(step).before, step, "before", options.signal),
+      this.planned.state(this.source, this.planned.place(step).before, step, "before", options.signal),
     ]);
     const spec = await containerSpec({
       planned: this.planned,
@@ -206,9 +211,7 @@ export class BuildkitBuild implements Build {
     await this.parts.lifetime[Symbol.asyncDispose]();
   }
 
-  private readonly reports = new Map<number, StepFailure>();
-
-  private async failureOf(step: Step): Promise<StepFailure> {
+  private failureOf(step: Step): StepFailure {
     const report = this.reports.get(step.number);
     if (report) return report;
     throw new ContainerError(`Step ${String(step.number)} has not failed: it left no state of its own`, {
@@ -230,7 +233,8 @@ export class BuildkitBuild implements Build {
       solved,
       step: blamed,
       planned: this.planned,
-      solver: this.solver,
+      source: this.source,
+      streamError: digest && status.ended(digest)?.error,
       request: this.parts.request,
       capabilities: this.parts.capabilities,
       signal,
@@ -263,7 +267,6 @@ export class BuildkitBuild implements Build {
 
 async function solvePlan(
   parts: BuildParts,
-  solver: Solver,
   dockerfile: Dockerfile | undefined,
   generation: number,
   signal: AbortSignal | undefined,
@@ -271,9 +274,9 @@ async function solvePlan(
   const names = parts.session.prepare(dockerfile, generation);
   const options = parts.session.frontendOptions(names, dockerfile);
   try {
-    const result = await solver.frontend(options, signal);
-    return planGraph(result, { request: parts.request, dockerfile, generation, solver });
+    const result = await parts.solver.frontend(options, signal);
+    return planGraph(result, { request: parts.request, dockerfile });
   } catch (error) {
-    throw error instanceof CallError ? planError(error, parts.request, dockerfile) : (error as DfdebugError);
+    throw error instanceof CallError ? planError(error, parts.request, dockerfile) : error;
   }
 }

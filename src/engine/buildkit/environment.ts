@@ -82,7 +82,8 @@ export async function containerSpec(input: {
   const op = vertex?.op.op;
   const run = op?.$case === "exec" ? op.value : undefined;
   const environment = await stepEnvironment(planned, input.solver, step, run, toolbox.available);
-  const mounted = run && vertex ? await mountsOf(input, vertex, run) : { rootId: dirtyRoot(input) ?? before.id, mounts: [] };
+  const mounted =
+    run && vertex ? await mountsOf(input, vertex, run) : { rootId: dirtyRoot(input) ?? before.id, mounts: [] };
   if (!toolbox.available && mounted.rootId === "")
     throw new ContainerError(`There is nothing to open before step ${String(step.number)}: its filesystem is empty`, {
       code: "EMPTY_STATE",

@@ -58,6 +58,11 @@ export class BuildGraph {
     return pointAt({ digest, index: 0n }, [bytes], { [digest]: describe({ "llb.customname": name }) }, undefined);
   }
 
+  /** The definition of the empty filesystem. */
+  static empty(): Definition {
+    return Definition.fromPartial({});
+  }
+
   vertex(digest: string | undefined): Vertex | undefined {
     return digest === undefined ? undefined : this.vertices.get(digest);
   }

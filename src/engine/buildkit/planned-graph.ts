@@ -1,11 +1,164 @@
-import { DockerfileError } from "../../errors.js";
-import { StageConfigs } from "../../dockerfile/config.js";
+import { CallError } from "./failures.js";
+import { BuildError, DockerfileError } from "../../errors.js";
+import { configAt, type StepConfiguration } from "../../dockerfile/config.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import { planBuild } from "../../dockerfile/plan.js";
 import type { Dockerfile, Plan } from "../../dockerfile/syntax.js";
-import type { BuildRequest, ImageConfig, Ref, Step } from "../engine.js";
-import type { Result } from "./gen/gateway.js";
+import type { BuildRequest, ImageConfig, Step } from "../engine.js";
+import type { LLBBridgeClient, Result } from "./gen/gateway.js";
+import type { Metadata } from "@grpc/grpc-js";
 import { BuildGraph, type Edge, type Vertex } from "./graph.js";
 import type { Solver } from "./solver.js";
+import { BuildkitState } from "./state.js";
 import { StepMap, type StepPlace } from "./step-map.js";
 import type { StatusPlan } from "./status.js";
+
+/** A plan and the graph that BuildKit's frontend made of the same Dockerfile. */
+export class PlannedGraph implements StatusPlan {
+  readonly plan: Plan;
+  readonly graph: BuildGraph;
+  /** What the frontend says of the result, the image's configuration included; goes to the exporter as it is. */
+  readonly resultMetadata: Record<string, Buffer>;
+  private readonly request: BuildRequest;
+  private readonly map: StepMap;
+  private readonly bases = new Map<number, Promise<ImageConfig>>();
+
+  constructor(plan: Plan, graph: BuildGraph, resultMetadata: Record<string, Buffer>, request: BuildRequest) {
+    this.plan = plan;
+    this.graph = graph;
+    this.resultMetadata = resultMetadata;
+    this.request = request;
+    this.map = new StepMap(graph, plan.steps);
+  }
+
+  get steps(): readonly Step[] {
+    return this.plan.steps;
+  }
+
+  place(step: Step): StepPlace {
+    return this.map.place(step);
+  }
+
+  stepsOf(digest: string): readonly Step[] {
+    return this.map.stepsOf(digest);
+  }
+
+  userOf(digest: string): Step | undefined {
+    return this.map.userOf(this.graph, digest);
+  }
+
+  isLast(step: Step, digest: string): boolean {
+    return this.map.place(step).after?.digest === digest;
+  }
+
+  followers(step: Step): readonly Step[] {
+    return this.steps.filter((other) => !this.place(other).vertex && other.dependsOn.includes(step.number));
+  }
+
+  /** The same plan with the ops of some steps run again whatever the cache holds. */
+  rebuilding(wanted: (step: Step) => boolean): PlannedGraph {
+    const graph = this.graph.withMetadata((vertex) =>
+      vertex.metadata && this.stepsOf(vertex.digest).some(wanted)
+        ? { ...vertex.metadata, ignore_cache: true }
+        : undefined,
+    );
+    return new PlannedGraph(this.plan, graph, this.resultMetadata, this.request);
+  }
+
+  /** Variables, user, directory and image configuration as they stand before a step's instruction. */
+  configuration(solver: Solver, step: Step): Promise<StepConfiguration> {
+    return this.configurationAt(solver, step, "before");
+  }
+
+  /** A state as something to look into. Rejects with BuildError where it cannot be built. */
+  async state(
+    source: StateSource,
+    edge: Edge | undefined,
+    step: Step,
+    when: "before" | "after",
+    signal: AbortSignal | undefined,
+  ): Promise<BuildkitState> {
+    const [solved, { config }] = await Promise.all([
+      source.solver.solve(edge, this.graph, signal),
+      this.configurationAt(source.solver, step, when),
+    ]);
+    if (solved.status === "failed")
+      throw new BuildError(
+        `The state ${when} step ${String(step.number)} could not be built: ${solved.error.message}`,
+        {
+          code: "STATE_BUILD",
+          cause: solved.error,
+        },
+      );
+    return new BuildkitState(source.bridge, source.metadata, { id: solved.id, edge, config });
+  }
+
+  private configurationAt(solver: Solver, step: Step, when: "before" | "after"): Promise<StepConfiguration> {
+    const { buildArgs, platform } = this.request;
+    return configAt(this.plan, step, { when, buildArgs, platform, base: (from) => this.baseConfig(solver, from) });
+  }
+
+  /** The configuration of the image that a FROM names, asked for once. */
+  private baseConfig(solver: Solver, from: Step): Promise<ImageConfig> {
+    const known = this.bases.get(from.number);
+    if (known) return known;
+    const image = imageOf(this.graph, this.place(from).after);
+    const config = image ? solver.imageConfig(image.name, image.vertex.op.platform) : Promise.resolve({});
+    this.bases.set(from.number, config);
+    config.catch(() => this.bases.delete(from.number));
+    return config;
+  }
+}
+
+/** What states are read through. */
+export interface StateSource {
+  readonly solver: Solver;
+  readonly bridge: LLBBridgeClient;
+  readonly metadata: Metadata;
+}
+
+/** The image at the bottom of a state, as the engine resolved its name. */
+function imageOf(graph: BuildGraph, edge: Edge | undefined): { name: string; vertex: Vertex } | undefined {
+  for (let at = graph.vertex(edge?.digest); at; at = graph.vertex(graph.baseOf(at)?.digest)) {
+    const { op } = at.op;
+    if (op?.$case === "source" && op.value.identifier.startsWith("docker-image://"))
+      return { name: op.value.identifier.slice("docker-image://".length), vertex: at };
+  }
+  return undefined;
+}
+
+/** Brings the frontend's answer and our own plan of the same text together. */
+export function planGraph(
+  result: Result,
+  input: { request: BuildRequest; dockerfile: Dockerfile | undefined },
+): PlannedGraph {
+  const value = result.result;
+  if (value?.$case !== "ref")
+    throw new BuildError("This build has a result for each of several platforms", {
+      code: "MULTI_PLATFORM",
+      hint: "Build one platform at a time with --platform.",
+    });
+  const definition = value.value.def;
+  if (!definition) throw new CallError("the frontend gave no definition", { code: 13 });
+  const graph = new BuildGraph(definition);
+  const dockerfile = input.dockerfile ?? parseServed(graph, input.request.dockerfileName);
+  const plan = planBuild(dockerfile, {
+    target: input.request.target,
+    buildArgs: input.request.buildArgs,
+    platform: input.request.platform,
+    namedContexts: new Set(input.request.buildContexts.keys()),
+  });
+  return new PlannedGraph(plan, graph, result.metadata, input.request);
+}
+
+/** The Dockerfile that the engine read by itself (git, an archive): it comes with the graph's source map. */
+function parseServed(graph: BuildGraph, file: string): Dockerfile {
+  const info = graph.definition.Source?.infos[0];
+  if (!info)
+    throw new DockerfileError(`The engine did not say what it read as ${file}`, {
+      code: "NO_SOURCE_MAP",
+      file,
+      hint: "Clone or unpack the context and build it from a folder.",
+    });
+  return parseDockerfile(info.data.toString("utf8"), { file });
+}

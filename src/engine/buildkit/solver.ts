@@ -51,17 +51,16 @@ export class Solver {
 
   /** Runs the Dockerfile frontend: the graph and the image's configuration, nothing built. Rejects with CallError. */
   async frontend(options: Record<string, string>, signal?: AbortSignal): Promise<Result> {
-    const result = await this.solveRequest({ Frontend: "dockerfile.v0", FrontendOpt: options, Evaluate: false }, signal);
+    const result = await this.solveRequest(
+      { Frontend: "dockerfile.v0", FrontendOpt: options, Evaluate: false },
+      signal,
+    );
     if (!result) throw new CallError("the frontend gave no result", { code: grpcStatus.INTERNAL });
     return result;
   }
 
   /** Builds everything up to an edge; undefined is the empty filesystem. A failed step is a value. */
-  async solve(
-    edge: Edge | undefined,
-    graph: BuildGraph,
-    signal?: AbortSignal,
-  ): Promise<SolvedState | SolvedFailure> {
+  async solve(edge: Edge | undefined, graph: BuildGraph, signal?: AbortSignal): Promise<SolvedState | SolvedFailure> {
     if (!edge) return { status: "solved", id: "" };
     const key = `${edge.digest}:${String(edge.index)}`;
     const known = this.solved.get(key);

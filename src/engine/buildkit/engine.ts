@@ -1,0 +1,166 @@
+import type { Duplex } from "node:stream";
+import { CancelledError, EngineError } from "../../errors.js";
+import { Lifetime } from "../../lifetime.js";
+import { log } from "../../log.js";
+import type { BuildEngine, BuildRequest, EngineCapabilities } from "../engine.js";
+import { BuildEvents, BuildkitBuild } from "./build.js";
+import { BuildSession, localContexts } from "./build-session.js";
+import { buildMetadata, BuildkitConnection, randomId, unary, type EngineTransport } from "./connection.js";
+import { CallError } from "./failures.js";
+import { planError } from "./failure-report.js";
+import type { SolveRequest } from "./gen/control.js";
+import { BuildkitSession, type FileSource } from "./session/session.js";
+import { Solver } from "./solver.js";
+import { StatusReader } from "./status.js";
+import { capabilitiesOf } from "./capabilities.js";
+
+/** What the composition root gives the engine of the world around it. */
+export interface BuildkitEngineOptions {
+  readonly transport: EngineTransport;
+  /** For people: the engine's version. */
+  readonly version: string;
+  readonly sharedKey: (contextPath: string) => string;
+  readonly credentials: (host: string) => Promise<{ username: string; secret: string } | undefined>;
+}
+
+/** Builds on the BuildKit inside a Docker engine. */
+export class BuildkitEngine implements BuildEngine {
+  readonly kind = "buildkit";
+  readonly version: string;
+  private readonly options: BuildkitEngineOptions;
+  private known: EngineCapabilities | undefined;
+
+  constructor(options: BuildkitEngineOptions) {
+    this.options = options;
+    this.version = options.version;
+  }
+
+  /** Known once a build was opened. */
+  get capabilities(): EngineCapabilities {
+    if (!this.known) throw new Error("capabilities are known after the first open()");
+    return this.known;
+  }
+
+  async open(request: BuildRequest, options: { signal?: AbortSignal }): Promise<BuildkitBuild> {
+    const { signal } = options;
+    const lifetime = new Lifetime();
+    const emitter = new BuildEvents();
+    try {
+      const id = randomId();
+      const contextUrl = contextUrlOf(request, id);
+      const session = lifetime.own(this.session(request, id, emitter));
+      const [connection, socket] = await Promise.all([
+        BuildkitConnection.open(this.options.transport, options),
+        this.options.transport.upgrade("/session", session.headers, options),
+      ]);
+      lifetime.defer(() => {
+        socket.destroy();
+      });
+      lifetime.own(connection);
+      session.serve(socket as Duplex);
+      const ref = randomId();
+      const metadata = buildMetadata(ref);
+      const ending = new AbortController();
+      lifetime.defer(() => {
+        ending.abort(new CancelledError("The build was closed"));
+      });
+      const outcome = unary(
+        connection.control,
+        connection.control.solve,
+        solveRequest(ref, id, request),
+        metadata,
+        ending.signal,
+      ).then(
+        (response) => response.ExporterResponse,
+        (error: unknown) => {
+          throw error instanceof CallError ? planError(error, request, request.dockerfile) : error;
+        },
+      );
+      outcome.catch((error: unknown) => {
+        log("buildkit", "build ended", { error: String(error) });
+      });
+      const status = new StatusReader((event) => emitter.emit(event));
+      status.read(connection.control.status({ Ref: ref }, metadata));
+      const solver = new Solver({ connection, metadata, outcome });
+      const pong = await solver.ping(signal);
+      this.known = capabilitiesOf(pong);
+      return await BuildkitBuild.plan(
+        {
+          request,
+          connection,
+          session: new BuildSession(session, id, request, contextUrl),
+          metadata,
+          status,
+          capabilities: this.known,
+          outcome,
+          ref,
+          lifetime,
+          emitter,
+          solver,
+        },
+        signal,
+      );
+    } catch (error) {
+      await lifetime[Symbol.asyncDispose]();
+      if (error instanceof CallError)
+        throw new EngineError(`The engine's BuildKit refused the build: ${error.message}`, {
+          code: "BUILDKIT_REFUSED",
+          cause: error,
+          hint: "`dfdebug doctor` says what this engine can do.",
+        });
+      throw error;
+    }
+  }
+
+  private session(request: BuildRequest, id: string, emitter: BuildEvents): BuildkitSession {
+    const sources = new Map<string, FileSource>();
+    if (request.context.kind === "directory") sources.set("context", { kind: "directory", path: request.context.path });
+    else if (request.context.kind === "empty") sources.set("context", { kind: "memory", files: new Map() });
+    for (const [name, path] of localContexts(request.buildContexts)) sources.set(name, { kind: "directory", path });
+    const { context } = request;
+    return new BuildkitSession({
+      id,
+      name: "dfdebug",
+      sharedKey: this.options.sharedKey(context.kind === "directory" ? context.path : ""),
+      sources,
+      credentials: this.options.credentials,
+      secrets: request.secrets,
+      ssh: request.ssh,
+      uploads: context.kind === "archive" ? new Map([[id, () => context.stream]]) : new Map(),
+      onTransfer: (event) => {
+        emitter.emit({ type: "transfer", ...event });
+      },
+    });
+  }
+}
+
+/** The URL under which the engine fetches the context itself; an archive comes through the session (Upload.Pull). */
+function contextUrlOf(request: BuildRequest, id: string): string | undefined {
+  switch (request.context.kind) {
+    case "remote":
+      return request.context.url;
+    case "archive":
+      return `http://buildkit-session/${id}`;
+    case "directory":
+    case "empty":
+      return undefined;
+  }
+}
+
+/** The solve that stays open: no frontend and no definition, for dfdebug is the frontend. */
+function solveRequest(ref: string, session: string, request: BuildRequest): SolveRequest {
+  const attrs: Record<string, string> = request.names.length > 0 ? { name: request.names.join(",") } : {};
+  return {
+    Ref: ref,
+    Definition: undefined,
+    ExporterDeprecated: "moby",
+    ExporterAttrsDeprecated: attrs,
+    Session: session,
+    Frontend: "",
+    FrontendAttrs: {},
+    Cache: { Exports: [], Imports: [] },
+    Entitlements: request.network === "host" ? ["network.host"] : [],
+    Internal: false,
+    Exporters: [{ Type: "moby", Attrs: attrs }],
+  };
+}
