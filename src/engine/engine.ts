@@ -119,6 +119,8 @@ export interface Build extends AsyncDisposable {
   before(step: Step, options: { signal?: AbortSignal }): Promise<Ref>;
   /** The state after `step`. */
   after(step: Step, options: { signal?: AbortSignal }): Promise<Ref>;
+  /** Whether the step is built in this plan: its state is there without running anything. */
+  isBuilt(step: Step): boolean;
   /** Opens a container in `step`'s exact environment on the state before it, or on what it left when it failed. */
   openContainer(step: Step, options: StepContainerOptions): Promise<StepContainer>;
   /** Makes the image of the finished build, with its names. Only after `runAll` or `run` of the last step succeeded. */
@@ -226,7 +228,10 @@ export interface StepContainer extends AsyncDisposable {
   /** `/.dfdebug` is mounted and has a shell; the reason where not. */
   readonly toolbox:
     { readonly available: true } | { readonly available: false; readonly reason: string; readonly hint: string };
-  /** Starts a process. Rejects with ContainerError with exitCode 126 or 127 when it cannot be started. */
+  /**
+   * Starts a process. A command that is not there exits with 127 and one that cannot be executed with 126, as in a shell;
+   * rejects with ContainerError with these exit codes where the container has no shell to say so.
+   */
   exec(options: ExecOptions): Promise<Process>;
   /** Writes a small file (a script to run) to a folder of tools that is no part of the state; returns its path inside. */
   writeScratchFile(name: string, content: string | Uint8Array): Promise<string>;

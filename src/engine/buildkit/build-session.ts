@@ -35,7 +35,7 @@ export class BuildSession {
         files: new Map([[this.request.dockerfileName, Buffer.from(text)]]),
       });
     }
-    return { context: "context", dockerfile: name };
+    return { context: "context", dockerfile: name, first: generation === 1 };
   }
 
   /** The frontend's options for a plan. */

@@ -78,7 +78,6 @@ export class BuildkitBuild implements Build {
   private plans = 1;
   private readonly failures = new Map<number, SolvedFailure>();
   private readonly reports = new Map<number, StepFailure>();
-  private readonly built = new Set<number>();
   private finished = false;
 
   private constructor(parts: BuildParts, planned: PlannedGraph) {
@@ -87,7 +86,7 @@ export class BuildkitBuild implements Build {
     this.source = { solver: parts.solver, bridge: parts.connection.bridge, metadata: parts.metadata };
     this.planned = planned;
     this.toolbox = new ToolboxMounter(parts.request.toolbox, parts.solver, parts.session);
-    parts.status.setPlan(planned);
+    parts.status.setPlan(planned, new Set());
   }
 
   /** Plans the build: runs the frontend, which reads the Dockerfile and the base images' configurations. */
@@ -111,8 +110,7 @@ export class BuildkitBuild implements Build {
     const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
     if (solved.status === "failed")
       return { status: "failed", failure: await this.report(solved, undefined, options.signal) };
-    for (const step of this.steps) this.built.add(step.number);
-    this.finishRest();
+    for (const step of this.steps) this.parts.status.finishStep(step, "cached", 0);
     return { status: "built" };
   }
 
@@ -125,7 +123,6 @@ export class BuildkitBuild implements Build {
     const end = place.vertex && this.parts.status.ended(place.vertex.digest);
     const status = end?.cached === false ? "done" : "cached";
     this.parts.status.finishStep(step, status, performance.now() - started);
-    this.built.add(step.number);
     return { status, ref: await this.planned.state(this.source, place.after, step, "after", options.signal) };
   }
 
@@ -136,9 +133,12 @@ export class BuildkitBuild implements Build {
     this.plans += 1;
     this.failures.clear();
     this.reports.clear();
-    this.planned = this.parts.request.noCache ? planned.rebuilding((next) => !this.built.has(next.number)) : planned;
-    this.built.clear();
-    this.parts.status.setPlan(this.planned);
+    const { noCache, noCacheFilter } = this.parts.request;
+    const kept = keptSteps(this.planned, planned, (one) => this.isBuilt(one));
+    this.planned = planned.rebuilding(
+      (next) => !kept.has(next.number) && (noCache || noCacheFilter.includes(next.stage.label)),
+    );
+    this.parts.status.setPlan(this.planned, kept);
     this.parts.emitter.emit({ type: "plan", dockerfile: this.dockerfile, steps: this.steps });
   }
 
@@ -148,6 +148,10 @@ export class BuildkitBuild implements Build {
 
   after(step: Step, options: { signal?: AbortSignal }): Promise<Ref> {
     return this.planned.state(this.source, this.planned.place(step).after, step, "after", options.signal);
+  }
+
+  isBuilt(step: Step): boolean {
+    return this.parts.status.isBuilt(step);
   }
 
   async openContainer(step: Step, options: StepContainerOptions): Promise<StepContainer> {
@@ -258,11 +262,17 @@ export class BuildkitBuild implements Build {
     }
     return undefined;
   }
+}
 
-  /** Steps that no vertex reported, because their work was found done as a whole. */
-  private finishRest(): void {
-    for (const step of this.steps) this.parts.status.finishStep(step, "cached", 0);
+/** Numbers of the new plan's steps whose state the old plan has built already. */
+function keptSteps(old: PlannedGraph, next: PlannedGraph, isBuilt: (step: Step) => boolean): Set<number> {
+  const kept = new Set<number>();
+  for (const [index, step] of next.steps.entries()) {
+    const before = old.steps[index];
+    if (!before || !isBuilt(before) || before.instruction.text !== step.instruction.text) break;
+    if (old.place(before).after?.digest === next.place(step).after?.digest) kept.add(step.number);
   }
+  return kept;
 }
 
 async function solvePlan(

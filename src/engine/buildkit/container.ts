@@ -1,5 +1,4 @@
 import type { Metadata } from "@grpc/grpc-js";
-import { finished } from "node:stream/promises";
 import { ContainerError } from "../../errors.js";
 import { Lifetime } from "../../lifetime.js";
 import { log } from "../../log.js";
@@ -17,6 +16,8 @@ import {
   type Platform,
   type SecretEnv,
 } from "./gen/ops.js";
+import { CallError } from "./failures.js";
+import { ExitMarker } from "./exit-marker.js";
 import { GatewayProcess } from "./process.js";
 
 /** Where the toolbox is mounted in every container; its tools are in `bin` below. */
@@ -42,6 +43,8 @@ export interface ContainerSpec {
   readonly mounts: readonly Mount[];
   readonly view: "inside" | "outside";
   readonly toolbox: ToolboxState;
+  /** A shell that is there for sure, for dfdebug's own use: the toolbox's, else the state's /bin/sh; undefined where there is none. */
+  readonly shell: string | undefined;
   readonly environment: StepEnvironment;
   readonly network: ExecOp["network"];
   readonly security: ExecOp["security"];
@@ -53,8 +56,8 @@ export interface ContainerSpec {
 }
 
 /**
- * A gateway container. BuildKit's rule is that the first process is the container (when it ends, all others die), so
- * the first one is a shell that waits for input that never comes, and what the user runs are further processes.
+ * A gateway container. BuildKit's rules: the first process is the container (when it ends, all others die), and a process
+ * that exits with an error ends it as well. See ExitMarker for how both are kept from happening.
  */
 export class GatewayContainer implements StepContainer {
   readonly environment: StepEnvironment;
@@ -64,7 +67,10 @@ export class GatewayContainer implements StepContainer {
   private readonly metadata: Metadata;
   private readonly spec: ContainerSpec;
   private readonly lifetime = new Lifetime();
-  private readonly ending = new AbortController();
+  /** Resolves when the first process runs, which later ones must wait for. */
+  private first: Promise<GatewayProcess> | undefined;
+  /** Written by the first process before its command. */
+  private readonly files = new Map<string, string>();
 
   private constructor(bridge: LLBBridgeClient, metadata: Metadata, spec: ContainerSpec) {
     this.bridge = bridge;
@@ -74,7 +80,7 @@ export class GatewayContainer implements StepContainer {
     this.toolbox = spec.toolbox.available ? { available: true } : spec.toolbox;
   }
 
-  /** Creates it and starts its holder process. Rejects with ContainerError. */
+  /** Creates it; nothing runs in it yet. Rejects with ContainerError. */
   static async open(
     bridge: LLBBridgeClient,
     metadata: Metadata,
@@ -98,111 +104,112 @@ export class GatewayContainer implements StepContainer {
         metadata,
         signal,
       );
-      container.lifetime.defer(() => container.release());
-      await container.hold();
-      return container;
     } catch (error) {
-      await container[Symbol.asyncDispose]();
-      if (error instanceof ContainerError || !(error instanceof Error)) throw error;
+      if (!(error instanceof CallError)) throw error;
       throw new ContainerError(`The container could not be made: ${error.message}`, {
         code: "CONTAINER_CREATE",
         cause: error,
         hint: "`dfdebug doctor` says what this engine can do.",
       });
     }
+    container.lifetime.defer(() => container.release());
+    return container;
   }
 
-  exec(options: ExecOptions): Promise<Process> {
+  async exec(options: ExecOptions): Promise<Process> {
     const { environment } = this;
-    const stdin = options.tty !== undefined || options.stdin === true;
-    return this.start({
+    const process = await this.start({
       argv: options.argv,
       env: mergeEnv(environment.env, options.env ?? []),
       cwd: options.cwd ?? environment.cwd,
       user: options.user ?? environment.user,
       tty: options.tty,
-      stdin,
+      stdin: options.tty !== undefined || options.stdin === true,
+      secretEnv: this.spec.view === "inside" ? this.spec.secretEnv : [],
     });
+    const abort = (): void => {
+      process.kill("KILL");
+      void this[Symbol.asyncDispose]();
+    };
+    options.signal?.addEventListener("abort", abort, { once: true });
+    void process.exited.then(() => options.signal?.removeEventListener("abort", abort)).catch(() => undefined);
+    return process;
   }
 
   async writeScratchFile(name: string, content: string | Uint8Array): Promise<string> {
     const path = `${scratchMount}/${name}`;
+    if (!this.first && typeof content === "string" && content.length < 64 * 1024) {
+      this.files.set(path, content);
+      return path;
+    }
     const process = await this.start({
-      argv: [this.shell(), "-c", 'cat > "$1" && chmod 755 "$1"', "sh", path],
+      argv: [this.spec.shell ?? "/bin/sh", "-c", 'cat > "$1" && chmod 755 "$1"', "sh", path],
       env: [`PATH=/usr/sbin:/usr/bin:/sbin:/bin:${toolboxMount}/bin`],
       cwd: "/",
       user: "",
       tty: undefined,
       stdin: true,
+      secretEnv: [],
     });
     process.stdout.resume();
     process.stderr.resume();
     process.stdin.end(content);
-    await finished(process.stdin).catch(() => undefined);
     const code = await process.exited;
     if (code !== 0) throw new ContainerError(`${path} could not be written`, { code: "SCRATCH_WRITE" });
     return path;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.ending.abort();
     return this.lifetime[Symbol.asyncDispose]();
   }
 
-  private shell(): string {
-    return this.spec.toolbox.available
-      ? this.spec.view === "outside" && this.spec.toolbox.mount.selector === "/"
-        ? "/bin/sh"
-        : `${toolboxMount}/bin/sh`
-      : "/bin/sh";
-  }
-
-  private async hold(): Promise<void> {
-    const holder = await this.start({
-      argv: [this.shell(), "-c", "read _"],
-      env: [`PATH=/bin:${toolboxMount}/bin`],
-      cwd: "/",
-      user: "",
-      tty: undefined,
-      stdin: true,
-    });
-    holder.stdout.resume();
-    holder.stderr.resume();
+  /** Starts a process; the first one holds the container when its command has ended. */
+  private async start(command: Command): Promise<GatewayProcess> {
+    if (this.lifetime.disposed) throw new ContainerError("The container has ended", { code: "CONTAINER_ENDED" });
+    if (this.first) {
+      await this.first.catch(() => undefined);
+      return this.run(command, false);
+    }
+    const first = this.run(command, true);
+    this.first = first;
+    const process = await first;
     this.lifetime.defer(() => {
-      holder.stdin.end();
+      process.close();
     });
+    return process;
   }
 
-  private start(command: {
-    argv: readonly string[];
-    env: readonly string[];
-    cwd: string;
-    user: string;
-    tty: ExecOptions["tty"];
-    stdin: boolean;
-  }): Promise<GatewayProcess> {
+  private run(command: Command, hold: boolean): Promise<GatewayProcess> {
+    const { shell } = this.spec;
+    const marker = shell === undefined ? undefined : new ExitMarker();
+    const args =
+      shell === undefined || !marker
+        ? [...command.argv]
+        : marker.wrap(shell, command.argv, {
+            tty: command.tty !== undefined,
+            stdin: command.stdin,
+            hold,
+            keepsPwd: command.env.some((entry) => entry.startsWith("PWD=")),
+            files: hold ? this.files : new Map(),
+          });
     const init: InitMessage = {
       ContainerID: this.id,
-      Meta: Meta.fromPartial({
-        args: [...command.argv],
-        env: [...command.env],
-        cwd: command.cwd,
-        user: command.user,
-      }),
+      Meta: Meta.fromPartial({ args, env: [...command.env], cwd: command.cwd, user: command.user }),
       Fds: command.stdin ? [0, 1, 2] : [1, 2],
       Tty: command.tty !== undefined,
       Security: this.spec.security,
-      secretenv: [...this.spec.secretEnv],
+      secretenv: [...command.secretEnv],
     };
     return GatewayProcess.start(this.bridge, this.metadata, {
       init,
       tty: command.tty,
       stdin: command.stdin,
       signals: this.spec.signals,
+      marker,
     });
   }
 
-  /** The holder is killed by it, and its end is reported as an error: that is how it should be. */
+  /** What still runs is killed by it, and that is reported as an error: that is how it should be. */
   private async release(): Promise<void> {
     try {
       await unary(this.bridge, this.bridge.releaseContainer, { ContainerID: this.id }, this.metadata);
@@ -210,6 +217,16 @@ export class GatewayContainer implements StepContainer {
       log("buildkit", "release container", { error: String(error) });
     }
   }
+}
+
+interface Command {
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: string;
+  readonly tty: ExecOptions["tty"];
+  readonly stdin: boolean;
+  readonly secretEnv: readonly SecretEnv[];
 }
 
 /** No network, no security setting, no secrets: what a container has where the step is no RUN. */

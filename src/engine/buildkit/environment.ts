@@ -94,6 +94,7 @@ export async function containerSpec(input: {
     mounts: mounted.mounts,
     view,
     toolbox,
+    shell: toolbox.available ? `${toolboxMount}/bin/sh` : await stateShell(before),
     environment,
     ...plainContainer,
     ...(run && {
@@ -106,6 +107,16 @@ export async function containerSpec(input: {
     platform: vertex?.op.platform,
     signals: input.capabilities.signals,
   };
+}
+
+/** The state's own /bin/sh, where it has one. */
+async function stateShell(state: BuildkitState): Promise<string | undefined> {
+  try {
+    await state.stat("/bin/sh");
+    return "/bin/sh";
+  } catch {
+    return undefined;
+  }
 }
 
 /** The environment a step's instruction has: a RUN's from its op, which is what BuildKit itself would use; others' computed. */

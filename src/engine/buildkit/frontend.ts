@@ -5,6 +5,8 @@ import { UsageError } from "../../errors.js";
 export interface LocalNames {
   readonly context: string;
   readonly dockerfile: string;
+  /** The first plan of the build: later ones keep what this build has built, even with --no-cache. */
+  readonly first: boolean;
 }
 
 /**
@@ -25,8 +27,8 @@ export function frontendOptions(
   if (request.target !== undefined) options["target"] = request.target;
   if (request.platform !== undefined) options["platform"] = request.platform;
   if (request.network !== undefined) options["force-network-mode"] = networkMode(request.network);
-  if (request.noCache) options["no-cache"] = "";
-  else if (request.noCacheFilter.length > 0) options["no-cache"] = request.noCacheFilter.join(",");
+  if (names.first && request.noCache) options["no-cache"] = "";
+  else if (names.first && request.noCacheFilter.length > 0) options["no-cache"] = request.noCacheFilter.join(",");
   if (request.pull) options["image-resolve-mode"] = "pull";
   if (request.addHosts.length > 0) options["add-hosts"] = request.addHosts.map(addHost).join(",");
   for (const [name, value] of request.buildArgs) options[`build-arg:${name}`] = value;

@@ -3,6 +3,7 @@ import type { ClientDuplexStream, Metadata } from "@grpc/grpc-js";
 import { ContainerError, type DfdebugError } from "../../errors.js";
 import type { Process } from "../engine.js";
 import { randomId } from "./connection.js";
+import type { ExitMarker, MarkerReader } from "./exit-marker.js";
 import { callError, CallError } from "./failures.js";
 import type { ExecMessage, InitMessage, LLBBridgeClient } from "./gen/gateway.js";
 
@@ -16,60 +17,82 @@ export interface ProcessOptions {
   readonly tty: { readonly columns: number; readonly rows: number } | undefined;
   readonly stdin: boolean;
   readonly signals: boolean;
+  /** The command runs under a shell that reports its code; undefined where the container has no shell. */
+  readonly marker: ExitMarker | undefined;
+}
+
+interface Output {
+  readonly stream: Readable;
+  readonly reader: MarkerReader | undefined;
+  ended: boolean;
 }
 
 /**
- * A process in a gateway container: one ExecProcess stream. Its end is Exit (the code), then Done (no more output);
- * with a terminal BuildKit waits for the end of standard input before Done, without one it never sends Exit while a
- * standard input that nobody uses is open.
+ * A process in a gateway container: one ExecProcess stream. It has ended when its output carries the exit marker (all of
+ * it was delivered then), or by BuildKit's Exit and Done. With a terminal BuildKit waits for the end of standard input
+ * before Done; without one it never sends Exit while a standard input that nobody uses is open.
  */
 export class GatewayProcess implements Process {
   readonly stdin: Writable;
-  readonly stdout: Readable;
-  readonly stderr: Readable;
   readonly exited: Promise<number>;
+  /** Settles when the engine's side is over, too: a first process outlives its command. */
+  readonly closed: Promise<void>;
 
   private readonly id = randomId();
   private readonly stream: ClientDuplexStream<ExecMessage, ExecMessage>;
   private readonly options: ProcessOptions;
+  private readonly out: Output;
+  private readonly err: Output;
   private exitCode: number | undefined;
-  private paused = 0;
-  private ended = false;
+  private over = false;
+  private settle: Settle<number> = { resolve: () => undefined, reject: () => undefined };
 
-  private constructor(bridge: LLBBridgeClient, metadata: Metadata, options: ProcessOptions, started: Settle) {
+  private constructor(bridge: LLBBridgeClient, metadata: Metadata, options: ProcessOptions, started: Settle<void>) {
     this.options = options;
     this.stream = bridge.execProcess(metadata);
-    this.stdout = this.output();
-    this.stderr = this.output();
-    if (options.tty) this.stderr.push(null);
+    this.out = this.output();
+    this.err = this.output();
+    if (options.tty) this.endOutput(this.err);
     this.stdin = new Writable({
       highWaterMark: chunkSize,
       write: (chunk: Buffer, _encoding, done) => this.writeInput(chunk, done),
       final: (done) => {
-        this.send({ $case: "File", value: { Fd: 0, EOF: true, Data: Buffer.alloc(0) } });
+        this.endInput();
         done();
       },
     });
     this.stdin.on("error", () => undefined);
     this.exited = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject };
+    });
+    this.exited.catch(() => undefined);
+    this.closed = new Promise((resolve) => {
       const fail = (error: DfdebugError | CallError): void => {
         this.finish();
         started.reject(error);
-        reject(error);
+        this.settle.reject(error);
+        resolve();
       };
       this.stream.on("data", (message: ExecMessage) => {
-        this.receive(message, started, resolve, fail);
+        this.receive(message, started, fail);
       });
       this.stream.on("error", (error) => {
-        if (!this.ended) fail(callError(error as Parameters<typeof callError>[0]));
+        fail(callError(error as Parameters<typeof callError>[0]));
       });
       this.stream.on("end", () => {
-        if (!this.ended) fail(new CallError("the process stream ended early", { code: 2 }));
+        fail(new CallError("the process ended with its container", { code: 2 }));
       });
     });
-    this.exited.catch(() => undefined);
     this.send({ $case: "Init", value: options.init });
     if (options.tty) this.resize(options.tty.columns, options.tty.rows);
+  }
+
+  get stdout(): Readable {
+    return this.out.stream;
+  }
+
+  get stderr(): Readable {
+    return this.err.stream;
   }
 
   /** Starts it. Rejects with ContainerError, exit code 126 or 127, when the engine cannot. */
@@ -87,94 +110,120 @@ export class GatewayProcess implements Process {
   }
 
   resize(columns: number, rows: number): void {
-    if (this.options.tty) this.send({ $case: "Resize", value: { Cols: columns, Rows: rows } });
+    if (this.options.tty && !this.over) this.send({ $case: "Resize", value: { Cols: columns, Rows: rows } });
   }
 
   kill(signal: string): void {
-    if (this.options.signals) this.send({ $case: "Signal", value: { Name: signal } });
+    if (this.options.signals && !this.over) this.send({ $case: "Signal", value: { Name: signal } });
   }
 
-  private receive(
-    message: ExecMessage,
-    started: Settle,
-    resolve: (code: number) => void,
-    fail: (error: CallError) => void,
-  ): void {
+  /** Gives the engine's side its end: for a first process that only holds its container. */
+  close(): void {
+    this.endInput();
+    this.stream.end();
+  }
+
+  private receive(message: ExecMessage, started: Settle<void>, fail: (error: CallError) => void): void {
     const input = message.Input;
     switch (input?.$case) {
       case "Started":
         started.resolve();
         break;
       case "File":
-        this.deliver(input.value.Fd === 2 ? this.stderr : this.stdout, input.value.Data, input.value.EOF);
+        this.deliver(input.value.Fd === 2 ? this.err : this.out, input.value.Data, input.value.EOF);
         break;
       case "Exit": {
         this.exitCode = input.value.Code;
         const failure = input.value.Error;
         // A non-zero exit comes with an error as well; a process that never ran comes with only the error.
-        if (failure && failure.code !== 0 && input.value.Code === 0) {
-          fail(new CallError(failure.message, { code: failure.code }));
-          return;
+        if (failure && failure.code !== 0) {
+          const error = new CallError(failure.message, { code: failure.code });
+          if (input.value.Code === 0 || this.options.marker) {
+            fail(error);
+            return;
+          }
+          started.reject(error);
         }
-        if (failure && failure.code !== 0) started.reject(new CallError(failure.message, { code: failure.code }));
-        if (this.options.tty || this.options.stdin)
-          this.send({ $case: "File", value: { Fd: 0, EOF: true, Data: Buffer.alloc(0) } });
+        if (this.options.tty || this.options.stdin) this.endInput();
         break;
       }
       case "Done":
         this.finish();
-        resolve(this.exitCode ?? 0);
+        this.settle.resolve(this.exitCode ?? 0);
+        this.stream.end();
         break;
       default:
         break;
     }
   }
 
-  private deliver(to: Readable, data: Uint8Array, eof: boolean): void {
-    if (data.length > 0 && !to.readableEnded && !to.destroyed && !to.push(data) && ++this.paused === 1)
-      this.stream.pause();
-    if (eof && !to.readableEnded && !this.options.tty) to.push(null);
+  private deliver(output: Output, data: Buffer, eof: boolean): void {
+    if (output.ended) return;
+    const bytes = output.reader ? output.reader.take(data) : data;
+    if (bytes.length > 0 && !output.stream.push(bytes)) this.stream.pause();
+    if (output.reader?.code !== undefined) {
+      this.endOutput(output);
+      const both = this.options.tty ? this.out : output === this.out ? this.err : this.out;
+      if (both.ended) {
+        this.finish();
+        this.settle.resolve(output.reader.code);
+      }
+    } else if (eof && !this.options.tty) this.endOutput(output);
   }
 
-  private output(): Readable {
-    return new Readable({
+  private output(): Output {
+    const stream = new Readable({
       highWaterMark: 1024 * 1024,
       read: () => {
-        if (this.paused > 0) {
-          this.paused = 0;
-          this.stream.resume();
-        }
+        if (this.stream.isPaused()) this.stream.resume();
       },
     });
+    return { stream, reader: this.options.marker?.reader(), ended: false };
+  }
+
+  private endOutput(output: Output): void {
+    if (output.ended) return;
+    output.ended = true;
+    const rest = output.reader?.rest();
+    if (rest && rest.length > 0) output.stream.push(rest);
+    output.stream.push(null);
   }
 
   private writeInput(chunk: Buffer, done: (error?: Error) => void): void {
+    if (this.over) {
+      done();
+      return;
+    }
     let drained = true;
     for (let at = 0; at < chunk.length; at += chunkSize)
-      drained = this.send({
-        $case: "File",
-        value: { Fd: 0, EOF: false, Data: chunk.subarray(at, at + chunkSize) },
-      });
-    if (drained || this.ended) done();
+      drained = this.send({ $case: "File", value: { Fd: 0, EOF: false, Data: chunk.subarray(at, at + chunkSize) } });
+    if (drained) done();
     else this.stream.once("drain", () => done());
   }
 
+  private endInput(): void {
+    if (!this.stream.writableEnded) this.send({ $case: "File", value: { Fd: 0, EOF: true, Data: Buffer.alloc(0) } });
+  }
+
   private send(input: Input): boolean {
-    if (this.ended) return true;
+    if (this.stream.writableEnded || this.stream.destroyed) return true;
     return this.stream.write({ ProcessID: this.id, Input: input });
   }
 
+  /** The command is over: nothing more is read or written for it. */
   private finish(): void {
-    if (this.ended) return;
-    this.stream.end();
-    this.ended = true;
-    for (const output of [this.stdout, this.stderr]) if (!output.readableEnded && !output.destroyed) output.push(null);
+    if (this.over) return;
+    this.over = true;
+    this.endOutput(this.out);
+    this.endOutput(this.err);
+    // What else the engine sends must not fill its window.
+    this.stream.resume();
     this.stdin.destroy();
   }
 }
 
-interface Settle {
-  resolve(): void;
+interface Settle<T> {
+  resolve(value: T): void;
   reject(error: unknown): void;
 }
 
@@ -183,12 +232,8 @@ function startError(error: unknown, command: string): unknown {
   if (!(error instanceof CallError)) return error;
   const missing = /no such file or directory|executable file not found|not found/i.test(error.message);
   return new ContainerError(
-    missing ? `${command}: not found in the container` : `${command} could not be started: ${lastPart(error.message)}`,
+    missing ? `${command}: not found in the container` : `${command} could not be started: ${error.message}`,
     { code: missing ? "COMMAND_NOT_FOUND" : "COMMAND_NOT_EXECUTABLE", cause: error },
     missing ? 127 : 126,
   );
-}
-
-function lastPart(message: string): string {
-  return message.replace(/^.*(?:exec|runc)[^:]*: /s, "").trim();
 }

@@ -27,7 +27,7 @@ export interface VertexEnd {
 export class StatusReader {
   private plan: StatusPlan | undefined;
   private readonly ends = new Map<string, VertexEnd>();
-  private readonly stepStates = new Map<number, "started" | "ended">();
+  private readonly stepStates = new Map<number, "started" | "built" | "failed">();
   private readonly activities = new Map<string, "started" | "ended">();
   private readonly waiters = new Set<() => void>();
   private readonly emit: (event: BuildEvent) => void;
@@ -50,10 +50,11 @@ export class StatusReader {
     stream.on("end", close);
   }
 
-  /** Steps can be told from now on; a new plan starts with fresh steps. */
-  setPlan(plan: StatusPlan): void {
+  /** Steps can be told from now on; a new plan starts with fresh steps, but for those (by number) that are built already. */
+  setPlan(plan: StatusPlan, built: ReadonlySet<number>): void {
     this.plan = plan;
     this.stepStates.clear();
+    for (const number of built) this.stepStates.set(number, "built");
   }
 
   /** How the vertex ended so far. */
@@ -86,21 +87,31 @@ export class StatusReader {
 
   /** Marks a step as ended without a vertex of its own having said so. */
   finishStep(step: Step, status: "cached" | "done" | "failed", durationMs: number): void {
-    if (this.stepStates.get(step.number) === "ended") return;
-    this.stepStates.set(step.number, "ended");
+    if (this.hasEnded(step)) return;
+    this.stepStates.set(step.number, status === "failed" ? "failed" : "built");
     this.emit({ type: "step", step, status, durationMs });
     if (status === "failed") return;
     for (const follower of this.plan?.followers(step) ?? [])
       this.finishStep(follower, follower.instruction.keyword === "FROM" ? "cached" : "done", 0);
   }
 
+  /** Whether the step was built, now or before. */
+  isBuilt(step: Step): boolean {
+    return this.stepStates.get(step.number) === "built";
+  }
+
   /** Every step that has not ended: another one failed. */
   skipRest(): void {
     for (const step of this.plan?.steps ?? []) {
-      if (this.stepStates.get(step.number) === "ended") continue;
-      this.stepStates.set(step.number, "ended");
+      if (this.hasEnded(step)) continue;
+      this.stepStates.set(step.number, "failed");
       this.emit({ type: "step", step, status: "skipped", durationMs: 0 });
     }
+  }
+
+  private hasEnded(step: Step): boolean {
+    const state = this.stepStates.get(step.number);
+    return state === "built" || state === "failed";
   }
 
   private take(response: StatusResponse): void {

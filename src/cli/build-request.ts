@@ -1,0 +1,216 @@
+import { once } from "node:events";
+import { readFile, stat } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { PassThrough, type Readable } from "node:stream";
+import { parseDockerfile } from "../dockerfile/parse.js";
+import type { Dockerfile } from "../dockerfile/syntax.js";
+import type { BuildRequest, ContextSource, ToolboxSource } from "../engine/engine.js";
+import { UsageError } from "../errors.js";
+import {
+  parseBuildArgs,
+  parseBuildContexts,
+  parseLabels,
+  parseSecret,
+  parseSsh,
+  parseTags,
+  type BuildFlags,
+} from "./build-flags.js";
+import type { CliIo } from "./io.js";
+
+/** What the command line says to build, with the Dockerfile parsed where it is at hand. Rejects with UsageError and DockerfileError. */
+export async function buildRequest(
+  path: string,
+  flags: BuildFlags,
+  io: CliIo,
+  toolbox: () => Promise<ToolboxSource>,
+): Promise<BuildRequest> {
+  const { env, cwd } = io;
+  const input = await locate(path, flags.file, io);
+  const secrets = (flags.secret ?? []).map((spec) => parseSecret(spec, env, cwd));
+  for (const secret of secrets) if ("file" in secret.source) await requireSecretFile(secret.id, secret.source.file);
+  const buildContexts = parseBuildContexts(flags.buildContext, cwd);
+  for (const [name, value] of buildContexts)
+    if (value.startsWith("/")) await requireFolder(value, `--build-context ${name}`);
+  return {
+    ...input,
+    target: flags.target,
+    buildArgs: parseBuildArgs(flags.buildArg, env),
+    buildContexts,
+    secrets,
+    ssh: (flags.ssh ?? []).map((spec) => parseSsh(spec, env, cwd)),
+    platform: flags.platform,
+    network: flags.network,
+    noCache: flags.cache === false,
+    noCacheFilter: (flags.cacheFilter ?? []).flatMap((stages) => stages.split(",")),
+    pull: flags.pull === true,
+    addHosts: flags.addHost ?? [],
+    labels: parseLabels(flags.label ?? []),
+    names: parseTags(flags.tag ?? []),
+    ignoreSyntax: flags.ignoreSyntax === true,
+    toolbox,
+  };
+}
+
+type Located = Pick<BuildRequest, "context" | "dockerfile" | "dockerfileName" | "dockerfilePath">;
+
+/** Finds context and Dockerfile by docker build's rules. */
+export async function locate(
+  path: string,
+  file: string | undefined,
+  io: Pick<CliIo, "cwd" | "stdin">,
+): Promise<Located> {
+  if (path === "-") {
+    if (file === "-") throw new UsageError("Standard input cannot be both the context and the Dockerfile");
+    return fromStandardInput(io.stdin, file);
+  }
+  if (isRemoteContext(path)) {
+    if (file !== undefined && file !== "-")
+      return {
+        context: { kind: "remote", url: path },
+        dockerfile: undefined,
+        dockerfileName: file,
+        dockerfilePath: undefined,
+      };
+    const dockerfile = file === "-" ? parseDockerfile(await readAll(io.stdin), { file: "Dockerfile" }) : undefined;
+    return {
+      context: { kind: "remote", url: path },
+      dockerfile,
+      dockerfileName: "Dockerfile",
+      dockerfilePath: undefined,
+    };
+  }
+  const folder = resolve(io.cwd, path);
+  await requireFolder(folder, "The build context");
+  const context: ContextSource = { kind: "directory", path: folder };
+  if (file === "-") {
+    const dockerfile = parseDockerfile(await readAll(io.stdin), { file: "-" });
+    return { context, dockerfile, dockerfileName: "Dockerfile", dockerfilePath: undefined };
+  }
+  const dockerfilePath = await findDockerfile(folder, file, io.cwd);
+  const shown = shownPath(dockerfilePath, folder, file);
+  const dockerfile = parseDockerfile(await readFile(dockerfilePath, "utf8"), { file: shown });
+  return { context, dockerfile, dockerfileName: basename(dockerfilePath), dockerfilePath };
+}
+
+/** docker build's URLs: http(s), git, ssh, git@host and github.com/ without a scheme. */
+function isRemoteContext(path: string): boolean {
+  return /^(https?|git|ssh):\/\//.test(path) || /^git@[^:]+:/.test(path) || /^github\.com\//.test(path);
+}
+
+/** -f is relative to the working directory; without it the Dockerfile lies in the context (`dockerfile` is accepted as docker accepts it). */
+async function findDockerfile(folder: string, file: string | undefined, cwd: string): Promise<string> {
+  if (file !== undefined) {
+    const path = resolve(cwd, file);
+    if (await isFile(path)) return path;
+    const inContext = resolve(folder, file);
+    throw new UsageError(`Dockerfile not found: ${file}`, {
+      code: "DOCKERFILE_MISSING",
+      hint: (await isFile(inContext))
+        ? `-f is relative to the working directory, as in docker build: -f ${relative(cwd, inContext)}.`
+        : `It was looked for at ${path}.`,
+    });
+  }
+  for (const name of ["Dockerfile", "dockerfile"]) {
+    const path = join(folder, name);
+    if (await isFile(path)) return path;
+  }
+  const others: string[] = [];
+  for (const name of ["Containerfile", "docker/Dockerfile", "build/Dockerfile", ".docker/Dockerfile"])
+    if (await isFile(join(folder, name))) others.push(relative(cwd, join(folder, name)));
+  throw new UsageError(`There is no Dockerfile in ${folder}`, {
+    code: "DOCKERFILE_MISSING",
+    hint:
+      others.length > 0
+        ? `Did you mean -f ${others.join(" or -f ")}?`
+        : "Name it with -f FILE, or build another folder.",
+  });
+}
+
+function shownPath(path: string, folder: string, file: string | undefined): string {
+  return file ?? (dirname(path) === folder ? basename(path) : path);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+async function requireFolder(path: string, what: string): Promise<void> {
+  try {
+    if ((await stat(path)).isDirectory()) return;
+  } catch (error) {
+    throw new UsageError(`${what}: ${path} does not exist`, {
+      code: "CONTEXT_MISSING",
+      cause: error,
+      hint: "It is a folder, a git or http URL, or - for standard input.",
+    });
+  }
+  throw new UsageError(`${what}: ${path} is not a folder`, {
+    code: "CONTEXT_MISSING",
+    hint: "Give the folder and name the Dockerfile with -f.",
+  });
+}
+
+async function requireSecretFile(id: string, path: string): Promise<void> {
+  if (await isFile(path)) return;
+  throw new UsageError(`--secret id=${id}: ${path} is not a file`, { code: "SECRET_MISSING" });
+}
+
+/** Standard input is a tar archive (plain, gzip, bzip2, xz) or a Dockerfile, told apart by the first bytes as docker does. */
+async function fromStandardInput(stdin: Readable, file: string | undefined): Promise<Located> {
+  const { head, rest } = await peek(stdin, 512);
+  if (isArchive(head))
+    return {
+      context: { kind: "archive", stream: rest },
+      dockerfile: undefined,
+      dockerfileName: file ?? "Dockerfile",
+      dockerfilePath: undefined,
+    };
+  const dockerfile: Dockerfile = parseDockerfile(await readAll(rest), { file: "-" });
+  return { context: { kind: "empty" }, dockerfile, dockerfileName: "Dockerfile", dockerfilePath: undefined };
+}
+
+function isArchive(head: Buffer): boolean {
+  const magics = [
+    [0x1f, 0x8b],
+    [0x42, 0x5a, 0x68],
+    [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
+  ];
+  if (magics.some((magic) => magic.every((byte, index) => head[index] === byte))) return true;
+  return head.length >= 262 && head.subarray(257, 262).toString("latin1") === "ustar";
+}
+
+async function peek(stream: Readable, size: number): Promise<{ head: Buffer; rest: Readable }> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  while (length < size) {
+    const chunk = stream.read() as Buffer | null;
+    if (chunk !== null) {
+      chunks.push(chunk);
+      length += chunk.length;
+    } else if (stream.readableEnded) break;
+    else await Promise.race([once(stream, "readable"), once(stream, "end")]);
+  }
+  const head = Buffer.concat(chunks);
+  const rest = new PassThrough();
+  rest.write(head);
+  if (stream.readableEnded) rest.end();
+  else stream.pipe(rest);
+  return { head, rest };
+}
+
+/** A Dockerfile from a stream; more than any Dockerfile could be is refused instead of filling the memory. */
+async function readAll(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    const bytes = chunk as Buffer;
+    length += bytes.length;
+    if (length > 64 * 1024 * 1024) throw new UsageError("Standard input is no Dockerfile: it is larger than 64 MiB");
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

@@ -1,0 +1,125 @@
+import { rename, writeFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { DebugSession } from "../../debugger/session.js";
+import type { SessionResult } from "../../debugger/state.js";
+import type { Build, BuildEngine, BuildRequest, BuildResult } from "../../engine/engine.js";
+import { errorMessage, UsageError } from "../../errors.js";
+import type { BuildFlags } from "../build-flags.js";
+import { buildRequest } from "../build-request.js";
+import { ConnectedEngine } from "../connect.js";
+import type { CliIo } from "../io.js";
+import type { EngineFlags } from "../program.js";
+
+/** `dfdebug build`. Resolves with the exit code of DESIGN.md's contract: 0 built, 1 failed, 130 interrupted. */
+export async function runBuild(path: string, flags: BuildFlags, engineFlags: EngineFlags, io: CliIo): Promise<number> {
+  checkFlags(flags);
+  await using connected = new ConnectedEngine(engineFlags, io, flags.toolbox);
+  const request = await buildRequest(path, flags, io, () => connected.toolbox());
+  const engine = await connected.buildkit();
+  await using build = await engine.open(request, { signal: io.signal });
+  const keep = flags.keepSteps === undefined ? undefined : stepsName(flags.keepSteps, request);
+  await using session = new DebugSession(build, {
+    signal: io.signal,
+    dockerfilePath: request.dockerfilePath,
+    // Steps are saved while the build is open: before its image is made, or when it ends without one.
+    beforeEnd: keep === undefined ? undefined : () => keepSteps(build, keep, io),
+  });
+  const result = await runFrontEnd(session, flags, engine, io);
+  switch (result.status) {
+    case "built":
+      await writeResults(result.image, flags, io);
+      return 0;
+    case "failed":
+      return 1;
+    case "cancelled":
+      return 130;
+  }
+}
+
+/** Combinations that make no sense are refused before anything is done. */
+function checkFlags(flags: BuildFlags): void {
+  if (flags.quiet && flags.progress === "json")
+    throw new UsageError("--quiet and --progress=json both want standard output");
+}
+
+function runFrontEnd(session: DebugSession, flags: BuildFlags, engine: BuildEngine, io: CliIo): Promise<SessionResult> {
+  return flags.progress === "json" ? runJson(session, flags, engine, io) : runTerminal(session, flags, io);
+}
+
+async function runJson(
+  session: DebugSession,
+  flags: BuildFlags,
+  engine: BuildEngine,
+  io: CliIo,
+): Promise<SessionResult> {
+  const { runJsonFrontEnd } = await import("../../frontends/json/json-front-end.js");
+  return runJsonFrontEnd(session, {
+    output: io.stdout,
+    engine: { kind: engine.kind, version: engine.version },
+    execCommands: flags.exec ?? [],
+  });
+}
+
+async function runTerminal(session: DebugSession, flags: BuildFlags, io: CliIo): Promise<SessionResult> {
+  const { runTerminalFrontEnd } = await import("../../frontends/terminal/terminal-front-end.js");
+  const isTerminal = io.stdin.isTTY && io.stderr.isTTY;
+  if (flags.progress === "tty" && !io.stderr.isTTY)
+    throw new UsageError("--progress=tty needs a terminal on standard error");
+  if ((flags.onFailure === "shell" || flags.onFailure === "prompt") && !isTerminal)
+    throw new UsageError(`--on-failure=${flags.onFailure} needs a terminal`, {
+      hint: "Elsewhere --exec CMD runs a command at the failing step.",
+    });
+  return runTerminalFrontEnd(session, {
+    onFailure: flags.onFailure ?? (isTerminal && !flags.quiet ? "shell" : "report"),
+    progress: flags.quiet ? "quiet" : flags.progress === "plain" || !io.stderr.isTTY ? "plain" : "tty",
+    stdin: io.stdin,
+    stdout: io.stdout,
+    stderr: io.stderr,
+    isTerminal,
+    env: io.env,
+    signal: io.signal,
+    execCommands: flags.exec ?? [],
+  });
+}
+
+/** --iidfile, --metadata-file, -q: files whole or not at all. */
+async function writeResults(image: BuildResult, flags: BuildFlags, io: CliIo): Promise<void> {
+  if (flags.iidfile !== undefined) await writeWhole(flags.iidfile, image.imageId);
+  if (flags.metadataFile !== undefined)
+    await writeWhole(flags.metadataFile, `${JSON.stringify(metadata(image), undefined, 2)}\n`);
+  if (flags.quiet) io.stdout.write(`${image.imageId}\n`);
+}
+
+/** docker build's metadata: the exporter's answer, and the names. */
+function metadata(image: BuildResult): Record<string, unknown> {
+  return { ...image.metadata, ...(image.names.length > 0 ? { "image.name": image.names.join(",") } : {}) };
+}
+
+async function writeWhole(path: string, content: string): Promise<void> {
+  const temporary = `${path}.${String(process.pid)}.tmp`;
+  await writeFile(temporary, content);
+  await rename(temporary, path);
+}
+
+/** The name that --keep-steps tags under: its value, or dfdebug/<context folder>. */
+function stepsName(value: string | true, request: BuildRequest): string {
+  if (value !== true) return value;
+  const folder = request.context.kind === "directory" ? basename(request.context.path) : "context";
+  const name = folder
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-+|-+$/g, "");
+  return `dfdebug/${name || "context"}`;
+}
+
+/** Tags the state of every step that was built as NAME:step-<number>. */
+async function keepSteps(build: Build, name: string, io: CliIo): Promise<void> {
+  for (const step of build.steps) {
+    if (!build.isBuilt(step)) continue;
+    try {
+      await build.saveImage(await build.after(step, {}), `${name}:step-${String(step.number)}`, {});
+    } catch (error) {
+      io.stderr.write(`Step ${String(step.number)} could not be kept: ${errorMessage(error)}\n`);
+    }
+  }
+}

@@ -1,0 +1,10 @@
+/** The world around a command; tests give their own. */
+export interface CliIo {
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  /** Aborts with CancelledError when the user interrupts. */
+  readonly signal: AbortSignal;
+}
