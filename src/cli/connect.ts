@@ -36,7 +36,7 @@ export class ConnectedEngine implements AsyncDisposable {
     const credentials = new CredentialStore({ env: this.io.env });
     return new BuildkitEngine({
       transport: connection,
-      version: await connection.engineVersion(),
+      version: connection.engineVersion,
       sharedKey: (path) => createHash("sha256").update(`dfdebug\0${hostname()}\0${path}`).digest("hex"),
       credentials: (host) => credentials.lookup(host),
     });
