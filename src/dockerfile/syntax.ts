@@ -125,8 +125,28 @@ export interface PlannedStep {
   readonly dependsOn: readonly number[];
 }
 
+/** What a stage begins with, its FROM's variables expanded. */
+export type StageBase =
+  | { readonly kind: "stage"; readonly stage: Stage }
+  | { readonly kind: "image"; readonly name: string }
+  | { readonly kind: "scratch" }
+  /** `--build-context` of the stage's own name: the stage's instructions do not run. */
+  | { readonly kind: "context"; readonly name: string };
+
+/** A stage that the target needs. */
+export interface PlannedStage {
+  readonly stage: Stage;
+  readonly base: StageBase;
+  /** FROM --platform, expanded; undefined: the target platform, or the base stage's. */
+  readonly platform: string | undefined;
+}
+
 export interface Plan {
   readonly dockerfile: Dockerfile;
   readonly target: Stage;
   readonly steps: readonly PlannedStep[];
+  /** The stages that the steps belong to, in file order. */
+  readonly stages: readonly PlannedStage[];
+  /** Platform arguments and the ARGs before the first FROM that have a value. */
+  readonly globals: ReadonlyMap<string, string>;
 }

@@ -1,0 +1,54 @@
+/** An operating system and processor, as BuildKit names them. */
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  /** "" where there is none. */
+  readonly variant: string;
+}
+
+/** What is built for where nobody says so. */
+export const defaultPlatform: Platform = { os: "linux", architecture: "amd64", variant: "" };
+
+const architectureNames: ReadonlyMap<string, readonly [string, string]> = new Map([
+  ["x86_64", ["amd64", ""]],
+  ["x86-64", ["amd64", ""]],
+  ["i386", ["386", ""]],
+  ["aarch64", ["arm64", ""]],
+  ["armhf", ["arm", "v7"]],
+  ["armel", ["arm", "v6"]],
+] as const);
+
+const systems = new Set(["linux", "windows", "darwin", "freebsd", "macos"]);
+
+/** Reads `os/arch[/variant]`, `os` or `arch`, in containerd's normal form; undefined where it is none. */
+export function parsePlatform(text: string): Platform | undefined {
+  const parts = text.toLowerCase().split("/");
+  if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.\-()]+$/.test(part))) return undefined;
+  const [first = "", second, third] = parts;
+  if (second === undefined) {
+    if (systems.has(first)) return { ...defaultPlatform, os: systemName(first) };
+    return normalize(defaultPlatform.os, first, "");
+  }
+  return normalize(systemName(first), second, third ?? "");
+}
+
+function systemName(name: string): string {
+  const plain = name.replace(/\(.*\)$/, "");
+  return plain === "macos" ? "darwin" : plain;
+}
+
+function normalize(os: string, name: string, written: string): Platform {
+  const [architecture, implied] = architectureNames.get(name) ?? [name, ""];
+  let variant = written === "" ? implied : written;
+  if (architecture === "arm64" && (variant === "8" || variant === "v8")) variant = "";
+  if (architecture === "amd64" && variant === "v1") variant = "";
+  if (architecture === "arm") {
+    if (variant === "") variant = "v7";
+    else if (/^[5-8]$/.test(variant)) variant = `v${variant}`;
+  }
+  return { os, architecture, variant };
+}
+
+export function formatPlatform({ os, architecture, variant }: Platform): string {
+  return [os, architecture, ...(variant === "" ? [] : [variant])].join("/");
+}
