@@ -1,0 +1,43 @@
+// Bundles src/main.ts into dist/. What is imported lazily stays in chunks of its own, so that a command loads only what
+// it needs. Runs from `npm install` too (prepare): a packed tarball brings dist/ along and has no esbuild.
+import { chmodSync, existsSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+let esbuild;
+try {
+  esbuild = await import("esbuild");
+} catch {
+  if (existsSync(`${root}dist/dfdebug.js`)) process.exit(0);
+  console.error("dfdebug is not built and esbuild is missing: run npm ci first");
+  process.exit(1);
+}
+
+rmSync(`${root}dist`, { recursive: true, force: true });
+await esbuild.build({
+  absWorkingDir: root,
+  entryPoints: { dfdebug: "src/main.ts" },
+  outdir: "dist",
+  bundle: true,
+  splitting: true,
+  chunkNames: "chunks/[name]-[hash]",
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  minifySyntax: true,
+  minifyWhitespace: true,
+  keepNames: true,
+  legalComments: "none",
+  // Dockerode's ssh2 has native parts, and dfdebug reaches ssh hosts through ssh itself.
+  external: ["ssh2", "cpu-features", "koffi"],
+  banner: {
+    js: [
+      "#!/usr/bin/env node",
+      'import { createRequire as dfdebugRequire } from "node:module";',
+      "const require = dfdebugRequire(import.meta.url);",
+    ].join("\n"),
+  },
+  logLevel: "warning",
+});
+chmodSync(`${root}dist/dfdebug.js`, 0o755);

@@ -1,0 +1,104 @@
+// `npm test`: sets everything up and runs every check: build, lint, types, generated code and docs, unit, engine and CLI
+// tests. `npm test -- unit` (or engine, cli, static) runs a part. Plain Node: it runs before `npm ci`.
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { baseImages, ensureEngines, stopEngine } from "./engine.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
+const parts = wanted.length > 0 ? wanted : ["static", "unit", "engine", "cli"];
+const inCi = process.env.CI === "true";
+
+let passed = 0;
+let failed = 0;
+
+function command(title, file, args, env = {}) {
+  return new Promise((resolve) => {
+    const started = Date.now();
+    const child = spawn(file, args, {
+      cwd: root,
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, ...env },
+    });
+    child.on("error", () => resolve(false));
+    child.on("close", (code) => {
+      console.log(`${code === 0 ? "ok  " : "FAIL"} ${title} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+      resolve(code === 0);
+    });
+  });
+}
+
+/** A check that counts as one test. */
+async function check(title, file, args) {
+  if (await command(title, file, args)) passed += 1;
+  else failed += 1;
+}
+
+function needsInstall() {
+  const stamp = join(root, "node_modules/.package-lock.json");
+  return !existsSync(stamp) || statSync(stamp).mtimeMs < statSync(join(root, "package-lock.json")).mtimeMs;
+}
+
+/** Vitest's own counts, from its JSON report: a run that dies without one is a failure. */
+async function vitest(project, env) {
+  const folder = mkdtempSync(join(tmpdir(), "dfdebug-test-"));
+  const report = join(folder, "report.json");
+  const args = ["run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const good = await command(`${project} tests`, join(root, "node_modules/.bin/vitest"), args, env);
+  try {
+    const result = JSON.parse(readFileSync(report, "utf8"));
+    passed += result.numPassedTests;
+    failed += result.numFailedTests;
+    if (result.numPendingTests > 0) {
+      console.log(`${result.numPendingTests} tests were skipped: that is a failure`);
+      failed += result.numPendingTests;
+    }
+    if (!good && result.numFailedTests === 0) failed += 1;
+  } catch {
+    failed += 1;
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
+
+const started = [];
+try {
+  if (needsInstall() && !(await command("npm ci", "npm", ["ci"]))) throw new Error("npm ci failed");
+  if (!(await command("build", process.execPath, ["scripts/build.mjs"]))) throw new Error("the build failed");
+  if (parts.includes("static")) {
+    await check("eslint", "node_modules/.bin/eslint", ["."]);
+    await check("prettier", "node_modules/.bin/prettier", ["--check", "--log-level", "warn", "."]);
+    await check("types", "node_modules/.bin/tsc", ["--noEmit"]);
+    await check("generated code is current", process.execPath, ["scripts/proto.mjs", "--check"]);
+    if (existsSync(join(root, "scripts/docs.mjs")))
+      await check("generated docs are current", process.execPath, ["scripts/docs.mjs", "--check"]);
+  }
+  if (parts.includes("unit")) await vitest("unit", {});
+  if (parts.includes("engine") || parts.includes("cli")) {
+    const engines = [];
+    for (const name of ["default", "26.1"]) {
+      try {
+        const [engine] = await ensureEngines([name]);
+        engines.push(engine);
+        if (engine.startedByUs) started.push(name);
+      } catch (error) {
+        console.log(`no engine ${name}: ${error.message}`);
+        // On a developer's machine one engine will do; CI proves both.
+        if (inCi || (name === "26.1" && engines.length === 0)) failed += 1;
+      }
+    }
+    for (const engine of engines) baseImages(engine);
+    const env = { DFDEBUG_TEST_ENGINES: engines.map((engine) => `${engine.name}=${engine.host}`).join(",") };
+    if (engines.length > 0) for (const part of ["engine", "cli"]) if (parts.includes(part)) await vitest(part, env);
+  }
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  failed += 1;
+} finally {
+  for (const name of started.reverse()) await stopEngine(name);
+}
+
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
