@@ -20,6 +20,8 @@ const tabWidth = 4;
 const defaultWidth = 120;
 /** What an excerpt shows of a range that is longer: its beginning, and its end. */
 const maximumLines = 24;
+/** Of a line, at most this many times the width is looked at. */
+const longLine = 8;
 
 /** Columns that a character takes on a terminal: 0 for combining ones, 2 for wide ones (East Asian, emoji). */
 export function characterWidth(character: string): number {
@@ -50,14 +52,15 @@ export function excerpt(
   const last = lastLine(range);
   const from = Math.max(1, range.start.line - context);
   const to = Math.min(lines.count, last + context);
-  const result: ExcerptLine[] = [];
-  for (let line = from; line <= to; line++) {
-    const marked = line >= range.start.line && line <= last;
-    if (to - from >= maximumLines && line === from + maximumLines / 2) line = to - maximumLines / 2 + 1;
-    const text = source.slice(lines.start(line), lines.contentEnd(line)).replace(/^\ufeff/, "");
-    result.push({ line, text: window(cells(text), 0, width).text, marked });
-  }
-  return result;
+  const half = maximumLines / 2;
+  const numbers = Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+  const shown = numbers.length > maximumLines ? [...numbers.slice(0, half), ...numbers.slice(-half)] : numbers;
+  return shown.map((line) => {
+    // No character takes less than no column, but a line of thousands of them is not worth looking at.
+    const end = Math.min(lines.contentEnd(line), lines.start(line) + width * longLine);
+    const text = source.slice(lines.start(line), end);
+    return { line, text: window(cells(text), 0, width).text, marked: line >= range.start.line && line <= last };
+  });
 }
 
 /** A range that ends before the first column of a line does not hold that line. */
@@ -77,10 +80,12 @@ export function caret(
 ): { readonly line: number; readonly text: string; readonly carets: string } {
   const { width = defaultWidth } = options;
   const lines = new Lines(source);
-  const { line, column } = range.start;
-  const start = lines.start(line);
-  const text = source.slice(start, lines.contentEnd(line));
-  const endColumn = range.end.line > line ? text.length : range.end.column;
+  const { line } = range.start;
+  const hidden = Math.max(0, range.start.column - width * longLine);
+  const start = lines.start(line) + hidden;
+  const text = source.slice(start, Math.min(lines.contentEnd(line), start + 2 * width * longLine));
+  const column = range.start.column - hidden;
+  const endColumn = range.end.line > line ? text.length : range.end.column - hidden;
   const all = cells(text);
   const first = all.findIndex((cell) => cell.index >= column);
   const from = first === -1 ? all.length : first;
