@@ -23,3 +23,22 @@ function withLineEndings(source: string, end: number, text: string): string {
   const plain = text.replace(/\r\n/g, "\n");
   return isCrlf ? plain.replaceAll("\n", "\r\n") : plain;
 }
+
+/**
+ * The Dockerfile's text without its `# syntax=` line, for a build with the engine's own frontend. Every instruction
+ * keeps its line, and the other directives keep their effect: they must stand above every comment, so they move up.
+ */
+export function withoutSyntaxDirective(dockerfile: Dockerfile): string {
+  const { directives, source } = dockerfile;
+  const kept = directives.filter(({ name }) => name !== "syntax");
+  if (kept.length === directives.length) return source;
+  let text = "";
+  let copied = 0;
+  directives.forEach(({ range }, index) => {
+    const moved = kept[index]?.range;
+    const line = moved === undefined ? "#" : source.slice(moved.start.offset, moved.end.offset);
+    text += source.slice(copied, range.start.offset) + line;
+    copied = range.end.offset;
+  });
+  return text + source.slice(copied);
+}

@@ -129,13 +129,20 @@ function alignLines(written: readonly CommandLine[], typed: string, escape: stri
     lines.map((line) => line.trim()),
   );
   const from = new Map(pairs.map(([left, right]) => [right, written[left]]));
+  const kept = new Set(pairs.map(([left]) => left));
   const indentation =
     written.findLast(({ content }) => /^[ \t]/.test(content))?.content.match(/^[ \t]+/)?.[0] ?? "    ";
+  let next = 0;
   const result = lines.map((line, index): CommandLine => {
     const known = from.get(index);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      next = written.indexOf(known) + 1;
+      return known;
+    }
+    // A line that stands where another was takes that one's comments.
+    const above = kept.has(next) ? "" : (written[next++]?.above ?? "");
     const content = index === 0 || /^[ \t]/.test(line) ? line : indentation + line;
-    return { content, continuation: "", above: "" };
+    return { content, continuation: "", above };
   });
   return layOut(result, written, escape);
 }
@@ -197,15 +204,9 @@ function blocksOf(written: readonly CommandLine[]): CommandLine[] {
   let isOpen = false;
   for (const line of written) {
     const last = blocks.at(-1);
-    const joins =
-      last !== undefined && (isOpen || !/[ \t]$/.test(last.content + last.continuation.replace(/[\\`].*$/, "")));
-    if (last !== undefined && joins && !/^[ \t]/.test(line.content)) {
-      blocks[blocks.length - 1] = {
-        content: `${last.content}${last.continuation}\n${line.above}${line.content}`,
-        continuation: line.continuation,
-        above: last.above,
-      };
-    } else if (last !== undefined && isOpen) {
+    const ending = last === undefined ? " " : last.content + last.continuation.replace(/[\\`].*$/, "");
+    const isSplit = /[ \t]$/.test(ending) || /^[ \t]/.test(line.content);
+    if (last !== undefined && (isOpen || !isSplit)) {
       blocks[blocks.length - 1] = {
         content: `${last.content}${last.continuation}\n${line.above}${line.content}`,
         continuation: line.continuation,
