@@ -1,5 +1,8 @@
 import type { Readable, Writable } from "node:stream";
+import type { ImageConfig } from "../dockerfile/config.js";
 import type { Dockerfile, PlannedStep } from "../dockerfile/syntax.js";
+
+export type { ImageConfig } from "../dockerfile/config.js";
 
 /*
  * The contract between the debugger and whatever builds: types only. BuildkitEngine implements it on real engines,
@@ -158,22 +161,6 @@ export interface CopyDiagnosis {
   readonly near: readonly string[];
   /** The .dockerignore line that left it out. */
   readonly excludedBy: { readonly file: string; readonly line: number; readonly pattern: string } | undefined;
-}
-
-/** The image configuration as it stands at a step (OCI image-spec's ImageConfig, docker's additions included). */
-export interface ImageConfig {
-  readonly User?: string;
-  readonly ExposedPorts?: Readonly<Record<string, object>>;
-  readonly Env?: readonly string[];
-  readonly Entrypoint?: readonly string[] | null;
-  readonly Cmd?: readonly string[] | null;
-  readonly Volumes?: Readonly<Record<string, object>>;
-  readonly WorkingDir?: string;
-  readonly Labels?: Readonly<Record<string, string>>;
-  readonly StopSignal?: string;
-  readonly Healthcheck?: Readonly<Record<string, unknown>>;
-  readonly OnBuild?: readonly string[];
-  readonly Shell?: readonly string[];
 }
 
 /** A path's metadata. */

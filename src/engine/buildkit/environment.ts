@@ -129,7 +129,7 @@ async function stepEnvironment(
 ): Promise<StepEnvironment> {
   const at = await planned.configuration(solver, step);
   const meta = run?.meta;
-  const env = [...(meta?.env ?? at.env)];
+  const env = [...(meta?.env ?? at.runEnv)];
   const proxy = meta?.proxy_env;
   for (const [name, value] of Object.entries({
     http_proxy: proxy?.http_proxy,
@@ -141,9 +141,9 @@ async function stepEnvironment(
     if (value) env.push(`${name}=${value}`, `${name.toUpperCase()}=${value}`);
   return {
     env: withToolbox ? withToolboxPath(env) : env,
-    cwd: meta?.cwd || at.config.WorkingDir || "/",
-    user: meta?.user ?? at.config.User ?? "",
-    shell: at.config.Shell ?? ["/bin/sh", "-c"],
+    cwd: meta?.cwd || at.cwd,
+    user: meta?.user ?? at.user,
+    shell: at.shell,
     argv: meta?.args,
   };
 }

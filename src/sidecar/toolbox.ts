@@ -1,0 +1,183 @@
+import { createHash } from "node:crypto";
+import {
+  chmod,
+  copyFile,
+  lutimes,
+  mkdir,
+  mkdtemp,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+} from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { EngineError, errorMessage } from "../errors.js";
+import { log } from "../log.js";
+import type { DockerConnection } from "../docker/connection.js";
+import type { ToolboxSource } from "../engine/engine.js";
+
+const run = promisify(execFile);
+
+/** The full toolbox's image name, and the folder in it that becomes /.dfdebug. */
+export const toolboxImage = "dfdebug/toolbox:latest";
+const toolboxKit = "/dfdebug";
+
+export interface ToolboxOptions {
+  /** Asked for by name: used or refused, never replaced by another. */
+  readonly image: string | undefined;
+  readonly connection: DockerConnection;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The tools to look around with, best first: the image asked for, the full toolbox in the engine, a static busybox of
+ * this machine as a folder, a busybox image in the engine; else the reason why there is none. Rejects with EngineError
+ * only where an image was asked for and is not in the engine and cannot be pulled.
+ */
+export async function resolveToolbox(options: ToolboxOptions): Promise<ToolboxSource> {
+  const { connection, image } = options;
+  if (image !== undefined) {
+    if (!(await hasImage(connection, image))) await pull(connection, image, options.signal);
+    return { kind: "image", name: image, kit: await kitOf(connection, image) };
+  }
+  if (await hasImage(connection, toolboxImage)) return { kind: "image", name: toolboxImage, kit: toolboxKit };
+  const kit = await localKit(options.env);
+  if (kit !== undefined) return { kind: "directory", path: kit };
+  for (const name of ["busybox:musl", "busybox:latest"])
+    if (await hasImage(connection, name)) return { kind: "image", name, kit: "/" };
+  return {
+    kind: "none",
+    reason: "there is no toolbox image in the engine and no static busybox on this machine",
+    hint: "`dfdebug toolbox build` makes the full toolbox; on Debian, apt-get install busybox-static is enough for a small one.",
+  };
+}
+
+interface ImageInspect {
+  readonly Config?: { readonly Labels?: Readonly<Record<string, string>> | null } | null;
+}
+
+async function hasImage(connection: DockerConnection, name: string): Promise<boolean> {
+  try {
+    await connection.json("GET", `/images/${name}/json`);
+    return true;
+  } catch (error) {
+    if (error instanceof EngineError && error.code === "NOT_FOUND") return false;
+    throw error;
+  }
+}
+
+/** Toolbox images say with a label where their kit is; any other image is a bag of tools as a whole. */
+async function kitOf(connection: DockerConnection, name: string): Promise<string> {
+  const image = await connection.json<ImageInspect>("GET", `/images/${name}/json`);
+  return image.Config?.Labels?.["dev.dfdebug.toolbox.kit"] ?? "/";
+}
+
+async function pull(connection: DockerConnection, name: string, signal: AbortSignal | undefined): Promise<void> {
+  const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
+  let failure: string | undefined;
+  try {
+    const response = await connection.stream("POST", "/images/create", { query: { fromImage: tagged }, signal });
+    for await (const chunk of response)
+      for (const line of String(chunk).split("\n")) failure ??= /"error":"([^"]*)"/.exec(line)?.[1];
+  } catch (error) {
+    failure = errorMessage(error);
+  }
+  if (failure !== undefined)
+    throw new EngineError(`The toolbox image ${name} is not in the engine and could not be pulled: ${failure}`, {
+      code: "TOOLBOX_MISSING",
+      hint: "`dfdebug toolbox build` makes one; without --toolbox a static busybox is used.",
+    });
+}
+
+/** A folder with a static busybox and its applets' links, made once and reused; undefined where there is no static busybox. */
+async function localKit(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  for (const candidate of [
+    "/bin/busybox",
+    "/usr/bin/busybox",
+    "/bin/busybox.static",
+    "/usr/lib/busybox/busybox-static",
+  ]) {
+    if (!(await isStaticElf(candidate))) continue;
+    try {
+      return await makeKit(candidate, env["XDG_CACHE_HOME"] ?? join(env["HOME"] ?? homedir(), ".cache"));
+    } catch (error) {
+      log("toolbox", "local kit", { candidate, error: errorMessage(error) });
+    }
+  }
+  return undefined;
+}
+
+/** Made aside and renamed, so that two runs at once are no problem; times are fixed, so that the engine sees no change. */
+async function makeKit(busybox: string, cache: string): Promise<string> {
+  const id = createHash("sha256")
+    .update(await readFile(busybox))
+    .digest("hex")
+    .slice(0, 16);
+  const kit = join(cache, "dfdebug", `kit-${id}`);
+  if (await exists(join(kit, "bin/sh"))) return kit;
+  await mkdir(join(cache, "dfdebug"), { recursive: true });
+  const fresh = await mkdtemp(join(cache, "dfdebug", "new-"));
+  try {
+    const bin = join(fresh, "bin");
+    await mkdir(bin);
+    await chmod(fresh, 0o755);
+    await copyFile(busybox, join(bin, "busybox"));
+    await chmod(join(bin, "busybox"), 0o755);
+    const { stdout } = await run(busybox, ["--list"]);
+    for (const applet of stdout.split("\n")) {
+      if (applet === "" || applet === "busybox") continue;
+      await symlink("busybox", join(bin, applet));
+      await lutimes(join(bin, applet), 0, 0);
+    }
+    await utimes(join(bin, "busybox"), 0, 0);
+    await utimes(bin, 0, 0);
+    await rename(fresh, kit);
+  } catch (error) {
+    await rm(fresh, { recursive: true, force: true });
+    if (!(await exists(join(kit, "bin/sh")))) throw error;
+  }
+  return kit;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A 64-bit ELF without an interpreter, which needs nothing of the image it runs in. */
+async function isStaticElf(path: string): Promise<boolean> {
+  let file;
+  try {
+    file = await open(path);
+  } catch {
+    return false;
+  }
+  try {
+    const head = Buffer.alloc(4096);
+    const { bytesRead } = await file.read(head, 0, head.length, 0);
+    if (bytesRead < 64 || head.readUInt32BE(0) !== 0x7f454c46 || head[4] !== 2) return false;
+    const table = Number(head.readBigUInt64LE(32));
+    const size = head.readUInt16LE(54);
+    const count = head.readUInt16LE(56);
+    const interpreter = 3;
+    for (let index = 0; index < count; index++) {
+      const at = table + index * size;
+      if (at + 4 > bytesRead) return false;
+      if (head.readUInt32LE(at) === interpreter) return false;
+    }
+    return true;
+  } finally {
+    await file.close();
+  }
+}
