@@ -1,0 +1,95 @@
+import type { ShellKind } from "./launcher.js";
+
+/** What a shell said of itself between its output. */
+export type ShellMark =
+  | { readonly type: "kind"; readonly kind: ShellKind }
+  /** A prompt begins. */
+  | { readonly type: "prompt" }
+  /** A command ended. `history`: the shell's history line for it, number first; empty where the shell does not tell. */
+  | { readonly type: "ended"; readonly exitCode: number; readonly history: string }
+  /** The shell takes several lines as one paste. */
+  | { readonly type: "paste"; readonly enabled: boolean };
+
+const escape = 0x1b;
+const bell = 0x07;
+/** A marker that grows beyond this is none: it is passed on. */
+const longest = 256 * 1024;
+
+/**
+ * Takes dfdebug's markers (OSC 133 and 6974) out of a shell's output; everything else, sequences cut by chunk borders
+ * included, goes on unchanged and in order.
+ */
+export class MarkerScanner {
+  private held: Buffer = Buffer.alloc(0);
+
+  /** The output to show and the marks, in order; `at` is where in the output a mark stood. */
+  take(chunk: Buffer): { output: Buffer; marks: ShellMark[] } {
+    const bytes = this.held.length > 0 ? Buffer.concat([this.held, chunk]) : chunk;
+    this.held = Buffer.alloc(0);
+    const parts: Buffer[] = [];
+    const marks: ShellMark[] = [];
+    let from = 0;
+    for (let at = bytes.indexOf(escape); at >= 0; at = bytes.indexOf(escape, at + 1)) {
+      const start = introducer(bytes, at);
+      if (start === "partial") {
+        parts.push(bytes.subarray(from, at));
+        this.held = bytes.subarray(at);
+        return { output: Buffer.concat(parts), marks };
+      }
+      if (start === "paste") {
+        marks.push({ type: "paste", enabled: bytes[at + 7] === 0x68 });
+        continue;
+      }
+      if (start === undefined) continue;
+      const end = bytes.indexOf(bell, at);
+      if (end < 0) {
+        if (bytes.length - at > longest) continue;
+        parts.push(bytes.subarray(from, at));
+        this.held = bytes.subarray(at);
+        return { output: Buffer.concat(parts), marks };
+      }
+      parts.push(bytes.subarray(from, at));
+      const mark = readMark(start, bytes.toString("utf8", at + start.length, end));
+      if (mark) marks.push(mark);
+      from = end + 1;
+      at = end;
+    }
+    parts.push(bytes.subarray(from));
+    return { output: parts.length === 1 ? (parts[0] ?? bytes) : Buffer.concat(parts), marks };
+  }
+
+  /** What was held back when the output ended. */
+  rest(): Buffer {
+    const rest = this.held;
+    this.held = Buffer.alloc(0);
+    return rest;
+  }
+}
+
+const introducers = ["\x1b]133;", "\x1b]6974;"];
+const paste = "\x1b[?2004";
+
+/** Which of our introducers begins at `at`; "partial" when the bytes end before that is known. */
+function introducer(bytes: Buffer, at: number): string | "partial" | "paste" | undefined {
+  for (const text of [...introducers, paste]) {
+    const part = bytes.toString("latin1", at, at + text.length);
+    if (part === text) {
+      if (text !== paste) return text;
+      return bytes.length > at + text.length ? "paste" : "partial";
+    }
+    if (part.length < text.length && text.startsWith(part)) return "partial";
+  }
+  return undefined;
+}
+
+function readMark(start: string, body: string): ShellMark | undefined {
+  if (start === "\x1b]6974;") return { type: "kind", kind: body as ShellKind };
+  if (body === "A") return { type: "prompt" };
+  const ended = /^D;(\d+);?(.*)$/s.exec(body);
+  if (!ended) return undefined;
+  return { type: "ended", exitCode: Number(ended[1]), history: decode(ended[2] ?? "") };
+}
+
+function decode(text: string): string {
+  return text.replaceAll(/%(0A|1B|07|25)/g, (_match, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+}
