@@ -1,57 +1,57 @@
-import { lstatSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { posix } from "node:path";
 import type { CopyDiagnosis } from "../engine.js";
-import { explainExclusion, findIgnoreFile } from "./ignore.js";
-import { Pattern } from "./pattern.js";
-import { walk } from "./walk.js";
+import { pathText } from "./byte-path.js";
+import { dockerignoreFor, explainExclusion } from "./ignore-file.js";
+import { PathFilter } from "./path-filter.js";
+import { Pattern } from "./pattern-matcher.js";
+import { walkTree } from "./walk.js";
 
 /** How many paths of a context are looked at for names that are close: a huge context must not delay the report. */
 const searchLimit = 20_000;
 
-/** Why a source pattern found nothing in a context folder. */
+/**
+ * Why a source pattern (slash-separated, relative to the context; a leading slash means nothing) found nothing in a context
+ * folder: the .dockerignore line that left out what it names, else existing names that are close, best first.
+ */
 export async function diagnoseCopy(input: {
   pattern: string;
   contextDir: string;
   dockerfilePath: string | undefined;
 }): Promise<Pick<CopyDiagnosis, "near" | "excludedBy">> {
-  const wanted = posix.join("/", input.pattern).slice(1);
-  const ignore = await findIgnoreFile(input.contextDir, input.dockerfilePath);
-  if (ignore) {
-    const hidden = matchesOnDisk(input.contextDir, wanted).find((path) => explainExclusion(path, ignore));
-    const by = hidden === undefined ? undefined : explainExclusion(hidden, ignore);
-    if (by) return { near: [], excludedBy: { file: ignore.file, line: by.line, pattern: by.pattern } };
-  }
-  const names: string[] = [];
+  const { contextDir } = input;
+  const wanted = posix.join("/", input.pattern).slice(1).replace(/\/$/, "");
   try {
-    const exclude = ignore?.patterns.map(({ pattern }) => pattern) ?? [];
-    for (const { path } of walk(input.contextDir, { include: [], exclude })) {
-      names.push(path);
-      if (names.length >= searchLimit) break;
+    const ignore = await dockerignoreFor(contextDir, input.dockerfilePath);
+    for (const path of matchesOnDisk(contextDir, wanted)) {
+      const excludedBy = explainExclusion(path, ignore);
+      if (excludedBy) return { near: [], excludedBy };
     }
+    const exclude = ignore.map(({ pattern }) => pattern);
+    return { near: nearestNames(wanted, firstPaths(contextDir, exclude)), excludedBy: undefined };
   } catch {
-    // What could be read is enough for suggestions.
+    // The report does without suggestions where the context cannot be looked through.
+    return { near: [], excludedBy: undefined };
   }
-  return { near: nearestNames(wanted, names), excludedBy: undefined };
+}
+
+/** Paths of a context, as many as a search may cost. */
+function firstPaths(root: string, exclude: readonly string[]): string[] {
+  const paths: string[] = [];
+  for (const { path } of walkTree(root, new PathFilter({ include: [], exclude, follow: [] }, root))) {
+    paths.push(pathText(path));
+    if (paths.length >= searchLimit) break;
+  }
+  return paths;
 }
 
 /** Paths of the disk that the pattern names, .dockerignore or not. */
 function matchesOnDisk(root: string, pattern: string): string[] {
-  if (!/[*?[]/.test(pattern)) {
-    try {
-      lstatSync(posix.join(root, pattern));
-      return [pattern];
-    } catch {
-      return [];
-    }
-  }
-  const matcher = new Pattern(pattern);
-  const found: string[] = [];
-  let seen = 0;
-  for (const { path } of walk(root, { include: [], exclude: [] })) {
-    if (matcher.matches(path)) found.push(path);
-    if (++seen >= searchLimit || found.length >= 10) break;
-  }
-  return found;
+  if (!/[*?[\\]/.test(pattern)) return existsSync(posix.join(root, pattern)) ? [pattern] : [];
+  const wanted = new Pattern(pattern);
+  return firstPaths(root, [])
+    .filter((path) => wanted.matches(path))
+    .slice(0, 10);
 }
 
 /** Names that people may have meant, best first, at most three: other case, other folder, other ending, a typing error. */

@@ -48,6 +48,12 @@ export class PathFilter {
     return this.include !== undefined || this.exclude !== undefined;
   }
 
+  /** Whether a path is wanted, without knowledge of its parents. */
+  matches(path: string): boolean {
+    return (this.include?.matches(path) ?? true) && !this.exclude?.matches(path);
+  }
+
+  /** What the lists say about a path whose parent folder was judged before; `parent` is that folder's state. */
   judge(path: string, parent: FilterState | undefined): Verdict {
     let wanted = true;
     if (this.include && !this.include.evaluate(path, parent?.include, this.flags.include)) {

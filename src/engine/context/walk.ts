@@ -105,9 +105,12 @@ function isForbidden(error: unknown): boolean {
 /** A path of a context that cannot be read. */
 export function unreadable(path: string, error: unknown): BuildError {
   const name = pathText(path);
-  return new BuildError(`${JSON.stringify(name === "" ? "." : name)} in the build context cannot be read: ${errorMessage(error)}`, {
-    code: "CONTEXT_UNREADABLE",
-    hint: "Change its permissions, or leave it out with a line in .dockerignore.",
-    cause: error,
-  });
+  return new BuildError(
+    `${JSON.stringify(name === "" ? "." : name)} in the build context cannot be read: ${errorMessage(error)}`,
+    {
+      code: "CONTEXT_UNREADABLE",
+      hint: "Change its permissions, or leave it out with a line in .dockerignore.",
+      cause: error,
+    },
+  );
 }

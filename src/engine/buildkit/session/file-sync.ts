@@ -1,218 +1,218 @@
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
+import { PathFilter, type FilterPatterns } from "../../context/path-filter.js";
 import { errorMessage } from "../../../errors.js";
-import { followPaths, unreadable, walk } from "../../context.js";
-import { GrpcError, grpcCode, type GrpcCall } from "./grpc-server.js";
-import {
-  dataHead,
-  errorPacket,
-  finishPacket,
-  hasContent,
-  packetStat,
-  packetType,
-  readPacket,
-  sendStat,
-  type PacketStat,
-} from "./packet.js";
+import type { FileTree, OpenFile } from "./file-tree.js";
+import { openTree, type FileSource } from "./file-tree.js";
+import { hasContent } from "./go-mode.js";
+import { grpcCode, GrpcStatusError, type GrpcCall } from "./grpc-server.js";
+import { largestPiece, packetType, PacketWriter } from "./packet-writer.js";
+import { readFields } from "./protobuf.js";
 
-/** Files that the engine may ask for under one name. */
-export type FileSource =
-  | {
-      readonly kind: "directory";
-      readonly path: string;
-      /** The patterns of its .dockerignore, as BuildKit will give them back: tells apart what a header joins. */
-      readonly ignorePatterns?: readonly string[];
-    }
-  | { readonly kind: "memory"; readonly files: ReadonlyMap<string, Uint8Array> };
-
+/** Totals of one transfer so far. `done`: it has ended. */
 export interface TransferEvent {
+  /** The source's name: `context`, `dockerfile`, a named context. */
   readonly name: string;
+  /** Files whose content was asked for. */
   readonly files: number;
+  /** Bytes put on the wire, the descriptions of unchanged files included, as docker counts. */
   readonly bytes: number;
   readonly done: boolean;
 }
 
-/** Bytes of a file in one message, and of one read. */
-const chunkSize = 256 * 1024;
-/** Stats between two looks at the clock of the event loop. */
-const sliceSize = 2_000;
-
-/** moby.filesync.v1.FileSync/DiffCopy: sends every wanted path's stat, then the content of those the engine asks for. */
-export async function serveDiffCopy(
+/** moby.filesync.v1.FileSync/DiffCopy: sends of one source what its receiver asks for. Rejects when the transfer fails. */
+export async function sendFiles(
   call: GrpcCall,
-  source: FileSource | undefined,
+  sources: ReadonlyMap<string, FileSource>,
   onTransfer: (event: TransferEvent) => void,
 ): Promise<void> {
-  const name = headerValues(call, "dir-name")[0] ?? "";
-  if (!source) throw new GrpcError(grpcCode.notFound, `no access allowed to dir "${name}"`);
-  const transfer = new Transfer(call, source, name, onTransfer);
-  await transfer.run();
+  const name = metadata(call, "dir-name")[0] ?? "";
+  const source = sources.get(name);
+  if (!source) throw new GrpcStatusError(grpcCode.notFound, `this build has no folder named ${JSON.stringify(name)}`);
+  const patterns: FilterPatterns = {
+    include: metadata(call, "include-patterns"),
+    exclude: metadata(call, "exclude-patterns"),
+    follow: metadata(call, "followpaths"),
+  };
+  const tree = openTree(source);
+  await new FileSender(call, tree, new PathFilter(patterns, tree.root), name, onTransfer).run();
 }
 
-class Transfer {
+/** Values of a key, decoded where the sender says that they are encoded (BuildKit's filesync.encodeOpts). */
+function metadata(call: GrpcCall, key: string): readonly string[] {
+  const values = call.metadata(key);
+  const isEncoded = /^(1|t|true)$/i.test(call.metadata(`${key}-encoded`)[0] ?? "");
+  return isEncoded ? values.map((value) => decodeURIComponent(value.replaceAll("+", " "))) : values;
+}
+
+/** The event loop is left to others after this many milliseconds of synchronous work. */
+const slice = 8;
+/** Milliseconds between two reports of progress. */
+const reportEvery = 100;
+
+/** fsutil's protocol: descriptions of all paths, and meanwhile the contents that the receiver asks for by their number. */
+class FileSender {
   private readonly call: GrpcCall;
-  private readonly source: FileSource;
+  private readonly tree: FileTree;
+  private readonly filter: PathFilter;
   private readonly name: string;
   private readonly onTransfer: (event: TransferEvent) => void;
-  /** Paths that may be asked for, by the index of their stat. */
-  private readonly wanted = new Map<number, string>();
+  private readonly writer: PacketWriter;
+  /** Paths of regular files by the number of their description; taken out when asked for. */
+  private readonly paths = new Map<number, string>();
+  private requests: number[] = [];
   private files = 0;
-  private bytes = 0;
   private reported = 0;
+  private ended = false;
+  private wake: () => void = () => undefined;
 
-  constructor(call: GrpcCall, source: FileSource, name: string, onTransfer: (event: TransferEvent) => void) {
+  constructor(
+    call: GrpcCall,
+    tree: FileTree,
+    filter: PathFilter,
+    name: string,
+    onTransfer: (event: TransferEvent) => void,
+  ) {
     this.call = call;
-    this.source = source;
+    this.tree = tree;
+    this.filter = filter;
     this.name = name;
     this.onTransfer = onTransfer;
+    this.writer = new PacketWriter(call);
   }
 
   async run(): Promise<void> {
-    const listing = this.list();
-    listing.catch(() => undefined);
+    const parts = [this.sendHeaders(), this.sendContents(), this.receive()];
     try {
-      for await (const message of this.call.messages()) {
-        const packet = readPacket(message);
-        if (packet.type === packetType.request) await this.sendFile(packet.id);
-        else if (packet.type === packetType.finish) {
-          await listing;
-          this.call.send(finishPacket);
-          await this.call.flush();
-          this.report(true);
-          return;
-        } else if (packet.type === packetType.error)
-          throw new GrpcError(grpcCode.internal, `error from receiver: ${packet.text}`);
-      }
-      await listing;
+      await Promise.all(parts);
+      this.writer.fin();
+      this.writer.flush();
     } catch (error) {
-      this.call.send(errorPacket(errorMessage(error)));
-      await this.call.flush();
+      this.end();
+      if (!this.call.signal.aborted) {
+        this.writer.error(errorMessage(error));
+        this.writer.flush();
+      }
+      await Promise.allSettled(parts);
       throw error;
-    }
-  }
-
-  /** Sends the stats. A walk that fails tells the engine, which then ends the call. */
-  private async list(): Promise<void> {
-    try {
-      let index = 0;
-      let size = 0;
-      for (const stat of this.stats()) {
-        sendStat(this.call, stat);
-        if (hasContent(stat) && (stat.link === "" || stat.size > 0n)) this.wanted.set(index, stat.path);
-        index += 1;
-        size += stat.path.length + 40;
-        if (index % sliceSize === 0) {
-          await this.call.flush();
-          await new Promise((resolve) => setImmediate(resolve));
-        }
-      }
-      this.bytes += size;
-      sendStat(this.call, undefined);
-      await this.call.flush();
-      this.report(false);
-    } catch (error) {
-      this.call.send(errorPacket(errorMessage(error)));
-      await this.call.flush();
-      throw error;
-    }
-  }
-
-  private *stats(): Generator<PacketStat, void, void> {
-    const { source, call } = this;
-    const follow = headerValues(call, "followpaths");
-    const include = headerValues(call, "include-patterns");
-    if (source.kind === "memory") {
-      const names = [...source.files.keys()].sort();
-      for (const name of names) {
-        if (follow.length > 0 && !follow.includes(name)) continue;
-        const size = BigInt(source.files.get(name)?.length ?? 0);
-        yield { path: name, mode: 0o644, size, modified: 0n, link: "", device: 0n };
-      }
-      return;
-    }
-    const followed = follow.length > 0 ? followPaths(source.path, follow) : [];
-    const everything = follow.length > 0 && followed === undefined;
-    const filter = {
-      include: everything ? [] : [...include, ...(followed ?? [])],
-      exclude: excludePatterns(call, source.ignorePatterns),
-    };
-    for (const { path, stats, link } of walk(source.path, filter)) yield packetStat(path, stats, link);
-  }
-
-  /** Sends a file's content as it is now. One that is gone, or was none, is empty, as fsutil sends it. */
-  private async sendFile(id: number): Promise<void> {
-    const path = this.wanted.get(id);
-    if (path === undefined) throw new GrpcError(grpcCode.invalidArgument, `invalid file id ${String(id)}`);
-    this.wanted.delete(id);
-    this.files += 1;
-    if (this.source.kind === "memory") {
-      const content = this.source.files.get(path);
-      if (content && content.length > 0) this.sendData(id, content);
-    } else await this.sendContent(id, path, `${this.source.path}/${path}`);
-    this.call.send(dataHead(id, 0));
-    await this.call.drained();
-    if (this.bytes - this.reported > 4 * 1024 * 1024 || this.files % 500 === 0) this.report(false);
-  }
-
-  private async sendContent(id: number, path: string, file: string): Promise<void> {
-    const handle = await openFile(path, file);
-    if (!handle) return;
-    try {
-      const { size } = await handle.stat();
-      const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(chunkSize, size + 1)));
-      for (;;) {
-        const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
-        if (bytesRead === 0) return;
-        this.sendData(id, Buffer.from(buffer.subarray(0, bytesRead)));
-        await this.call.drained();
-        if (this.bytes - this.reported > 4 * 1024 * 1024) this.report(false);
-      }
     } finally {
-      await handle.close();
+      this.report(true);
     }
   }
 
-  private sendData(id: number, data: Uint8Array): void {
-    for (let at = 0; at < data.length; at += chunkSize) {
-      const chunk = data.subarray(at, at + chunkSize);
-      this.call.send(Buffer.concat([dataHead(id, chunk.length), chunk]));
-      this.bytes += chunk.length;
+  private async sendHeaders(): Promise<void> {
+    const headers = this.tree.headers(this.filter);
+    let number = 0;
+    let sliceEnd = performance.now() + slice;
+    for (let next = headers.next(); !next.done && !this.ended; next = headers.next()) {
+      const file = next.value;
+      this.writer.stat(file);
+      if (hasContent(file.mode)) this.paths.set(number, file.path);
+      number++;
+      if (this.writer.isFull || (number % 32 === 0 && performance.now() > sliceEnd)) {
+        await this.pause();
+        sliceEnd = performance.now() + slice;
+      }
     }
+    if (this.ended) return;
+    this.writer.endOfStats();
+    this.writer.flush();
+  }
+
+  private async sendContents(): Promise<void> {
+    let sliceEnd = performance.now() + slice;
+    while (!this.ended) {
+      const { requests } = this;
+      if (requests.length === 0) {
+        this.writer.flush();
+        await new Promise<void>((resolve) => {
+          this.wake = resolve;
+        });
+        sliceEnd = performance.now() + slice;
+        continue;
+      }
+      this.requests = [];
+      for (const id of requests) {
+        const path = this.paths.get(id);
+        if (path === undefined) throw new Error(`the engine asked for file ${String(id)}, which it was not offered`);
+        this.paths.delete(id);
+        const file = this.tree.open(path);
+        try {
+          if (file && !this.sendSmall(id, file)) await this.sendRest(id, file);
+        } finally {
+          file?.close();
+        }
+        this.writer.endOfData(id);
+        this.files++;
+        if (this.writer.isFull || performance.now() > sliceEnd) {
+          await this.pause();
+          sliceEnd = performance.now() + slice;
+        }
+        if (this.ended) return;
+      }
+    }
+  }
+
+  /** Sends the first piece; true when that was all. */
+  private sendSmall(id: number, file: OpenFile): boolean {
+    const got = this.writer.data(id, firstPiece, (target, offset, length) => file.readNow(target, offset, length));
+    // Less than asked for is the end on every local file system, but only an empty read says so on all.
+    return (
+      got === 0 ||
+      (got < firstPiece &&
+        this.writer.data(id, firstPiece, (target, offset, length) => file.readNow(target, offset, length)) === 0)
+    );
+  }
+
+  private async sendRest(id: number, file: OpenFile): Promise<void> {
+    for (;;) {
+      if (this.writer.isFull) await this.pause();
+      if (this.ended) return;
+      const got = await this.writer.dataLater(id, (target, offset, length) => file.readLater(target, offset, length));
+      if (got === 0) return;
+    }
+  }
+
+  private async receive(): Promise<void> {
+    for await (const batch of this.call.messages) {
+      for (const message of batch) {
+        let type: number = packetType.stat;
+        let id = 0;
+        let text = "";
+        for (const field of readFields(message)) {
+          if (field.number === 1) type = Number(field.value);
+          else if (field.number === 3) id = Number(field.value);
+          else if (field.number === 4) text = field.value.toString();
+        }
+        if (type === packetType.request) this.requests.push(id);
+        else if (type === packetType.fin) {
+          this.end();
+          return;
+        } else if (type === packetType.error) throw new Error(`the engine could not take the files: ${text}`);
+      }
+      this.wake();
+    }
+    throw new GrpcStatusError(grpcCode.cancelled, "the engine ended the transfer");
+  }
+
+  /** Lets others run, and waits while too much is on its way. */
+  private async pause(): Promise<void> {
+    this.writer.flush();
+    this.report(false);
+    if (this.writer.isFull) await this.writer.drained();
+    else await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  private end(): void {
+    this.ended = true;
+    this.wake();
   }
 
   private report(done: boolean): void {
-    this.reported = this.bytes;
-    this.onTransfer({ name: this.name, files: this.files, bytes: this.bytes, done });
+    const now = performance.now();
+    if (!done && now - this.reported < reportEvery) return;
+    this.reported = now;
+    this.onTransfer({ name: this.name, files: this.files, bytes: this.writer.bytes, done });
   }
 }
 
-type FileHandle = Awaited<ReturnType<typeof open>>;
-
-/** Opens without following a symlink that took the file's place, and without waiting for a fifo's writer. */
-async function openFile(path: string, file: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EACCES" || code === "EPERM" || code === "EIO" || code === "EMFILE") throw unreadable(path, error);
-    return undefined;
-  }
-}
-
-/** The values of a repeated metadata key, which HTTP/2 in Node joins by ", ". Encoded ones hold no comma. */
-export function headerValues(call: Pick<GrpcCall, "headers">, key: string): string[] {
-  const raw = call.headers[key];
-  if (raw === undefined) return [];
-  const joined = Array.isArray(raw) ? raw.join(", ") : raw;
-  const encoded = call.headers[`${key}-encoded`] !== undefined;
-  // Too much is better than too little: a value that holds ", " itself is taken whole, too.
-  const parts = joined.split(", ");
-  if (encoded) return parts.map((part) => decodeURIComponent(part.replaceAll("+", " ")));
-  return parts.length > 1 && key !== "exclude-patterns" ? [...parts, joined] : parts;
-}
-
-/** Exclude patterns must not be split wrongly: leaving out too much would break the build. */
-function excludePatterns(call: GrpcCall, known: readonly string[] | undefined): readonly string[] {
-  const parts = headerValues(call, "exclude-patterns");
-  return known && known.join(", ") === parts.join(", ") ? known : parts;
-}
+/** Read at once, without a trip through the thread pool. Bytes. */
+const firstPiece = Math.min(64 * 1024, largestPiece);

@@ -1,182 +1,212 @@
-import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { Duplex } from "node:stream";
-import { errorMessage } from "../../../errors.js";
+import { DfdebugError, errorMessage } from "../../../errors.js";
 import { log } from "../../../log.js";
+import { frame, MessageSplitter } from "./grpc-frames.js";
 
-/*
- * BuildKit calls its client back: the session is a gRPC server on a socket that the client dialled. grpc-js's server
- * writes every message as an HTTP/2 frame of its own, which is what a context of fifty thousand files costs; here many
- * messages share one write, and writing waits for the other side.
- */
-
-/** gRPC's numbers for how a call ended. */
+/** gRPC status codes that a session answers with. */
 export const grpcCode = {
   ok: 0,
+  cancelled: 1,
+  unknown: 2,
   invalidArgument: 3,
   notFound: 5,
-  permissionDenied: 7,
   unimplemented: 12,
-  internal: 13,
 } as const;
 
-/** An error that a handler gives the caller: a code and words for people. */
-export class GrpcError extends Error {
+/** What a handler throws to answer with a status of its own; everything else becomes UNKNOWN with its message. */
+export class GrpcStatusError extends Error {
   readonly code: number;
 
   constructor(code: number, message: string) {
     super(message);
-    this.name = "GrpcError";
     this.code = code;
   }
 }
 
-/** Serves one method; resolves when the call is over. Throws GrpcError for its status. */
-export type GrpcHandler = (call: GrpcCall) => Promise<void>;
-
-/** Bytes of messages that are gathered before they are written. */
-const batchSize = 64 * 1024;
-
-/** One call: messages in, messages out. */
-export class GrpcCall {
-  readonly headers: IncomingHttpHeaders;
-  private readonly stream: ServerHttp2Stream;
-  private batch: Buffer = Buffer.allocUnsafe(batchSize);
-  private used = 0;
-
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
-    this.stream = stream;
-    this.headers = headers;
-  }
-
-  /** Where the next message of at most `length` bytes is to be written, and `commit` with its true length; `length` up to a batch. */
-  reserve(length: number): { buffer: Buffer; offset: number } {
-    if (this.used + length + 5 > batchSize) this.write();
-    return { buffer: this.batch, offset: this.used + 5 };
-  }
-
-  /** Takes the message that was written at `reserve`'s place. */
-  commit(length: number): void {
-    this.batch.writeUInt8(0, this.used);
-    this.batch.writeUInt32BE(length, this.used + 1);
-    this.used += 5 + length;
-  }
-
-  /** Sends a message, gathered with its neighbours. */
-  send(message: Uint8Array): void {
-    if (message.length + 5 <= batchSize) {
-      const { buffer, offset } = this.reserve(message.length);
-      buffer.set(message, offset);
-      this.commit(message.length);
-      return;
-    }
-    this.write();
-    const header = Buffer.allocUnsafe(5);
-    header.writeUInt8(0, 0);
-    header.writeUInt32BE(message.length, 1);
-    this.stream.write(header);
-    this.stream.write(message);
-  }
-
-  /** Writes what was gathered and waits until the other side can take more. Rejects when the call has broken off. */
-  async flush(): Promise<void> {
-    this.write();
-    await this.drained();
-  }
-
-  /** Waits while too much is underway. */
-  async drained(): Promise<void> {
-    if (this.stream.destroyed) throw new GrpcError(grpcCode.internal, "the call broke off");
-    if (!this.stream.writableNeedDrain) return;
-    await new Promise<void>((resolve, reject) => {
-      const done = (): void => {
-        this.stream.off("drain", done);
-        this.stream.off("close", closed);
-        resolve();
-      };
-      const closed = (): void => {
-        this.stream.off("drain", done);
-        reject(new GrpcError(grpcCode.internal, "the call broke off"));
-      };
-      this.stream.once("drain", done);
-      this.stream.once("close", closed);
-    });
-  }
-
-  /** The caller's messages, to their end. */
-  async *messages(): AsyncGenerator<Buffer, void, void> {
-    let held: Buffer = Buffer.alloc(0);
-    for await (const chunk of this.stream as AsyncIterable<Buffer>) {
-      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-      let at = 0;
-      while (held.length - at >= 5) {
-        const length = held.readUInt32BE(at + 1);
-        if (held.length - at - 5 < length) break;
-        yield held.subarray(at + 5, at + 5 + length);
-        at += 5 + length;
-      }
-      held = held.subarray(at);
-    }
-  }
-
-  /** The one message of a unary call. */
-  async message(): Promise<Buffer> {
-    for await (const message of this.messages()) return message;
-    return Buffer.alloc(0);
-  }
-
-  private write(): void {
-    if (this.used === 0) return;
-    if (!this.stream.destroyed) this.stream.write(this.batch.subarray(0, this.used));
-    this.batch = Buffer.allocUnsafe(batchSize);
-    this.used = 0;
-  }
+/** One call from the other side. It ends when its handler does, or when `signal` aborts. */
+export interface GrpcCall {
+  /** All values of a metadata key (lower case), in order; empty where it was not sent. */
+  metadata(key: string): readonly string[];
+  /** The messages as they arrive, as many at a time as there are; ends when the other side has closed its half. */
+  readonly messages: AsyncIterable<readonly Buffer[]>;
+  /** Writes bytes that are whole gRPC frames; `sent` is called when they may be overwritten, with an error where they were not sent. */
+  write(frames: Uint8Array, sent?: (error?: Error | null) => void): void;
+  /** Sends one message and waits until it was handed to the socket. */
+  send(message: Uint8Array): Promise<void>;
+  /** Aborts when the other side cancels, or the connection is lost. */
+  readonly signal: AbortSignal;
 }
 
-/** Serves gRPC methods (by path) on one socket until it closes. */
-export function serveGrpc(socket: Duplex, handlers: ReadonlyMap<string, GrpcHandler>, onClose: () => void): void {
-  const server = createServer({ settings: { initialWindowSize: 4 * 1024 * 1024, maxConcurrentStreams: 1000 } });
-  server.on("session", (session: ServerHttp2Session) => {
-    session.on("error", (error) => {
+export type GrpcMethod =
+  | { readonly kind: "unary"; readonly answer: (request: Buffer, call: GrpcCall) => Promise<Uint8Array> | Uint8Array }
+  | { readonly kind: "stream"; readonly run: (call: GrpcCall) => Promise<void> };
+
+/** Receive windows, in bytes: the other side sends little but uploads of results, and must never wait for us. */
+const streamWindow = 1 << 20;
+const connectionWindow = 16 << 20;
+
+/**
+ * A gRPC server on one connection that exists already. It is no grpc-js, which spends on each message what thousands of
+ * small messages cannot afford: handlers write batches of framed messages themselves.
+ */
+export class GrpcServer {
+  /** Resolves when the connection has ended, for whatever reason. */
+  readonly closed: Promise<void>;
+  private readonly methods: ReadonlyMap<string, GrpcMethod>;
+  private readonly server: Http2Server;
+  private readonly sessions = new Set<ServerHttp2Session>();
+  private finish: () => void = () => undefined;
+
+  constructor(methods: ReadonlyMap<string, GrpcMethod>) {
+    this.methods = methods;
+    this.closed = new Promise((resolve) => {
+      this.finish = resolve;
+    });
+    this.server = createServer({
+      settings: { initialWindowSize: streamWindow, maxConcurrentStreams: 1000 },
+      maxSessionMemory: 128,
+    });
+    this.server.on("session", (session) => {
+      this.sessions.add(session);
+      session.setLocalWindowSize(connectionWindow);
+      session.on("close", () => this.sessions.delete(session));
+      session.on("error", (error: Error) => {
+        log("session", "http2", { error: error.message });
+      });
+    });
+    this.server.on("sessionError", (error: Error) => {
       log("session", "http2", { error: error.message });
     });
-    session.once("close", onClose);
-  });
-  server.on("sessionError", (error: Error) => {
-    log("session", "http2", { error: error.message });
-  });
-  server.on("stream", (stream, headers) => {
-    void serveCall(stream, headers, handlers);
-  });
-  server.emit("connection", socket);
+    // The raw headers are Node's fourth argument since version 8; @types/node leaves them out.
+    const onStream = (
+      stream: ServerHttp2Stream,
+      headers: IncomingHttpHeaders,
+      _flags: number,
+      rawHeaders: readonly string[],
+    ): void => {
+      void this.handle(stream, headers[":path"] ?? "", rawHeaders);
+    };
+    this.server.on("stream", onStream as never);
+  }
+
+  /** Serves on `socket`, which is the server's from now on. */
+  serve(socket: Duplex): void {
+    socket.once("close", this.finish);
+    // Emitting a connection is the documented way to hand over a socket that was not accepted by the server itself.
+    this.server.emit("connection", socket);
+  }
+
+  close(): void {
+    for (const session of this.sessions) session.destroy();
+    this.finish();
+  }
+
+  private async handle(stream: ServerHttp2Stream, path: string, rawHeaders: readonly string[]): Promise<void> {
+    const abort = new AbortController();
+    stream.on("error", (error) => {
+      log("session", "call failed", { path, error: error.message });
+    });
+    stream.once("close", () => {
+      abort.abort();
+    });
+    const method = this.methods.get(path);
+    let status: { code: number; message: string } = { code: grpcCode.ok, message: "" };
+    // The trailers are asked for when the body is through; a call without messages sends them in its only header block.
+    stream.once("wantTrailers", () => {
+      stream.sendTrailers({ "grpc-status": String(status.code), "grpc-message": encodeURIComponent(status.message) });
+    });
+    try {
+      if (!method) throw new GrpcStatusError(grpcCode.unimplemented, `dfdebug does not serve ${path}`);
+      stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+      const call = new Call(stream, rawHeaders, abort.signal);
+      if (method.kind === "stream") await method.run(call);
+      else await call.send(await method.answer(await call.only(), call));
+    } catch (error) {
+      status = statusOf(error);
+      if (!abort.signal.aborted) log("session", "call refused", { path, code: status.code });
+    }
+    if (stream.destroyed || stream.closed) return;
+    if (stream.headersSent) stream.end();
+    else
+      stream.respond(
+        {
+          ":status": 200,
+          "content-type": "application/grpc",
+          "grpc-status": String(status.code),
+          "grpc-message": encodeURIComponent(status.message),
+        },
+        { endStream: true },
+      );
+    // What the other side still sends is of no use, but a full window would keep the stream open.
+    stream.resume();
+  }
 }
 
-async function serveCall(
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  handlers: ReadonlyMap<string, GrpcHandler>,
-): Promise<void> {
-  const path = String(headers[":path"]);
-  const ended = { code: grpcCode.ok as number, message: "" };
-  stream.on("error", (error) => {
-    log("session", "call broke off", { path, error: error.message });
-  });
-  stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-  stream.on("wantTrailers", () => {
-    stream.sendTrailers({
-      "grpc-status": String(ended.code),
-      ...(ended.message ? { "grpc-message": encodeURIComponent(ended.message) } : {}),
-    });
-  });
-  const call = new GrpcCall(stream, headers);
-  try {
-    const handler = handlers.get(path);
-    if (!handler) throw new GrpcError(grpcCode.unimplemented, `dfdebug does not serve ${path}`);
-    await handler(call);
-    await call.flush();
-  } catch (error) {
-    ended.code = error instanceof GrpcError ? error.code : grpcCode.internal;
-    ended.message = errorMessage(error);
-    log("session", "call failed", { path, code: ended.code });
+function statusOf(error: unknown): { code: number; message: string } {
+  if (error instanceof GrpcStatusError) return { code: error.code, message: error.message };
+  if (error instanceof DfdebugError) return { code: grpcCode.unknown, message: error.message };
+  return { code: grpcCode.unknown, message: errorMessage(error) };
+}
+
+class Call implements GrpcCall {
+  readonly signal: AbortSignal;
+  private readonly stream: ServerHttp2Stream;
+  private readonly rawHeaders: readonly string[];
+
+  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[], signal: AbortSignal) {
+    this.stream = stream;
+    this.rawHeaders = rawHeaders;
+    this.signal = signal;
   }
-  if (!stream.destroyed) stream.end();
+
+  /** From the raw list: Node's headers object joins repeated values with a comma, which a value may have in it. */
+  metadata(key: string): readonly string[] {
+    const values: string[] = [];
+    for (let index = 0; index + 1 < this.rawHeaders.length; index += 2) {
+      const value = this.rawHeaders[index + 1];
+      if (this.rawHeaders[index]?.toLowerCase() === key && value !== undefined) values.push(value);
+    }
+    return values;
+  }
+
+  get messages(): AsyncIterable<readonly Buffer[]> {
+    return split(this.stream);
+  }
+
+  write(frames: Uint8Array, sent?: (error?: Error | null) => void): void {
+    this.stream.write(frames, sent);
+  }
+
+  send(message: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.stream.write(frame(message), (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  /** The request of a unary call. */
+  async only(): Promise<Buffer> {
+    for await (const batch of this.messages) {
+      const [first] = batch;
+      if (first) return first;
+    }
+    throw new GrpcStatusError(grpcCode.invalidArgument, "the request is empty");
+  }
+}
+
+async function* split(stream: ServerHttp2Stream): AsyncGenerator<readonly Buffer[], void, undefined> {
+  const splitter = new MessageSplitter();
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+    const batch = splitter.push(chunk as Buffer);
+    if (batch.length > 0) yield batch;
+  }
 }

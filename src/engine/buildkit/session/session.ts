@@ -1,89 +1,100 @@
 import type { Duplex, Readable } from "node:stream";
-import { Lifetime } from "../../../lifetime.js";
 import type { SecretSource, SshSource } from "../../engine.js";
-import { headerValues, serveDiffCopy, type FileSource, type TransferEvent } from "./file-sync.js";
-import { serveGrpc, type GrpcHandler } from "./grpc-server.js";
-import { serveCheckAgent, serveCredentials, serveForwardAgent, serveSecret, serveUpload } from "./services.js";
-import { SshAgents } from "./ssh-agent.js";
+import { log } from "../../../log.js";
+import type { FileSource } from "./file-tree.js";
+import { GrpcServer, type GrpcMethod } from "./grpc-server.js";
+import { getCredentials, type CredentialLookup } from "./registry-auth.js";
+import { getSecret } from "./secrets.js";
+import { SshAgents } from "./ssh.js";
+import { pullUpload } from "./upload.js";
 
-export type { FileSource, TransferEvent } from "./file-sync.js";
+export type { FileSource } from "./file-tree.js";
 
+/** What a session serves to the engine. */
 export interface SessionOptions {
-  /** Random; the solve names it. */
+  /** BuildKit's identifier of the session, 25 letters and digits. */
   readonly id: string;
+  /** For the engine's logs. */
   readonly name: string;
-  /** The same for the same context: the engine then asks only for what changed since the last transfer. */
+  /** Contexts with equal keys are transferred incrementally (sessionSharedKey). */
   readonly sharedKey: string;
-  /** By the name the engine asks for. */
-  readonly sources: Map<string, FileSource>;
-  readonly credentials: (host: string) => Promise<{ username: string; secret: string } | undefined>;
+  /** By the name an engine asks for: `context`, `dockerfile`, named contexts. */
+  readonly sources: ReadonlyMap<string, FileSource>;
+  readonly credentials: CredentialLookup;
   readonly secrets: readonly SecretSource[];
   readonly ssh: readonly SshSource[];
-  readonly uploads: Map<string, () => Readable>;
-  readonly onTransfer?: (event: TransferEvent) => void;
+  /** By the name in `http://buildkit-session/<name>`; each is pulled once at most. */
+  readonly uploads: ReadonlyMap<string, () => Readable>;
+  /** Told now and then while files are sent, and once at the end of each transfer. Must not throw. */
+  readonly onTransfer?: (event: { name: string; files: number; bytes: number; done: boolean }) => void;
 }
 
-/** What BuildKit calls back during a build: files, credentials, secrets, ssh agents. Lives as long as the build. */
+/**
+ * The client's half of a build: BuildKit calls back over one connection for files, credentials, secrets and ssh agents.
+ * It lives as long as its socket; disposing it ends the socket and what was started for it.
+ */
 export class BuildkitSession implements AsyncDisposable {
-  /** For `POST /session`. */
+  /** For `POST /session`: who this is, and each method that is served. */
   readonly headers: Record<string, string | string[]>;
-  private readonly options: SessionOptions;
-  private readonly handlers: ReadonlyMap<string, GrpcHandler>;
-  private readonly lifetime = new Lifetime();
-  private readonly agents = this.lifetime.own(new SshAgents());
+  /** Resolves when the connection has ended, for whatever reason. */
+  readonly closed: Promise<void>;
+  private readonly sources: Map<string, FileSource>;
+  private readonly server: GrpcServer;
+  private readonly ssh: SshAgents;
 
   constructor(options: SessionOptions) {
-    this.options = options;
-    this.handlers = this.services();
+    this.sources = new Map(options.sources);
+    this.ssh = new SshAgents(options.ssh);
+    const methods = new Map<string, GrpcMethod>([
+      // HealthCheckResponse{status: SERVING}
+      ["/grpc.health.v1.Health/Check", { kind: "unary", answer: () => Uint8Array.of(0x08, 0x01) }],
+      ["/moby.filesync.v1.Auth/Credentials", getCredentials(options.credentials)],
+      ["/moby.buildkit.secrets.v1.Secrets/GetSecret", getSecret(options.secrets)],
+      ["/moby.upload.v1.Upload/Pull", pullUpload(new Map(options.uploads))],
+      [
+        "/moby.filesync.v1.FileSync/DiffCopy",
+        {
+          kind: "stream",
+          run: async (call) => {
+            // Loaded with the first transfer: nothing else of a session needs it.
+            const { sendFiles } = await import("./file-sync.js");
+            await sendFiles(call, this.sources, (event) => {
+              options.onTransfer?.(event);
+            });
+          },
+        },
+      ],
+    ]);
+    // BuildKit treats a session that serves no agent as one without --ssh, and says so.
+    if (options.ssh.length > 0) {
+      methods.set("/moby.sshforward.v1.SSH/CheckAgent", this.ssh.check());
+      methods.set("/moby.sshforward.v1.SSH/ForwardAgent", this.ssh.forward());
+    }
     this.headers = {
       "X-Docker-Expose-Session-Uuid": options.id,
       "X-Docker-Expose-Session-Name": options.name,
       "X-Docker-Expose-Session-Sharedkey": options.sharedKey,
-      "X-Docker-Expose-Session-Grpc-Method": [...this.handlers.keys()],
+      "X-Docker-Expose-Session-Grpc-Method": [...methods.keys()],
     };
-  }
-
-  /** Adds or replaces what is served under a name. */
-  setSource(name: string, source: FileSource): void {
-    this.options.sources.set(name, source);
-  }
-
-  /** Serves on the upgraded socket until it closes. */
-  serve(socket: Duplex): void {
-    this.lifetime.defer(() => {
-      socket.destroy();
+    this.server = new GrpcServer(methods);
+    this.closed = this.server.closed;
+    void this.closed.then(() => {
+      log("session", "ended", { id: options.id });
     });
-    serveGrpc(socket, this.handlers, () => undefined);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.lifetime[Symbol.asyncDispose]();
+  /** Serves on the socket that `POST /session` was upgraded to. */
+  serve(socket: Duplex): void {
+    this.server.serve(socket);
   }
 
-  private services(): Map<string, GrpcHandler> {
-    const { sources, credentials, secrets, ssh, uploads, onTransfer } = this.options;
-    const agent = (source: SshSource): Promise<string> => this.agents.socket(source);
-    const services = new Map<string, GrpcHandler>([
-      [
-        "/grpc.health.v1.Health/Check",
-        // HealthCheckResponse{status: SERVING}
-        async (call) => {
-          call.send(Buffer.from([0x08, 0x01]));
-        },
-      ],
-      [
-        "/moby.filesync.v1.FileSync/DiffCopy",
-        (call) =>
-          serveDiffCopy(call, sources.get(headerValues(call, "dir-name")[0] ?? ""), onTransfer ?? (() => undefined)),
-      ],
-      ["/moby.filesync.v1.Auth/Credentials", (call) => serveCredentials(call, credentials)],
-      ["/moby.buildkit.secrets.v1.Secrets/GetSecret", (call) => serveSecret(call, secrets)],
-    ]);
-    if (ssh.length > 0) {
-      services.set("/moby.sshforward.v1.SSH/CheckAgent", (call) => serveCheckAgent(call, ssh, agent));
-      services.set("/moby.sshforward.v1.SSH/ForwardAgent", (call) => serveForwardAgent(call, ssh, agent));
-    }
-    if (uploads.size > 0) services.set("/moby.upload.v1.Upload/Pull", (call) => serveUpload(call, uploads));
-    return services;
+  /** Serves another folder, or other content under the same name, from the next request on. */
+  setSource(name: string, source: FileSource): void {
+    this.sources.set(name, source);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.server.close();
+    await this.ssh[Symbol.asyncDispose]();
   }
 }

@@ -1,0 +1,35 @@
+import { basename } from "node:path/posix";
+import type { Readable } from "node:stream";
+import { grpcCode, GrpcStatusError, type GrpcMethod } from "./grpc-server.js";
+import { encodeMessage } from "./protobuf.js";
+
+/**
+ * moby.upload.v1.Upload/Pull: what BuildKit gets for `http://buildkit-session/<name>`, each name once. The stream is read
+ * no faster than the engine takes it.
+ */
+export function pullUpload(uploads: Map<string, () => Readable>): GrpcMethod {
+  return {
+    kind: "stream",
+    run: async (call) => {
+      const name = basename(call.metadata("urlpath")[0] ?? "");
+      const open = uploads.get(name);
+      if (!open)
+        throw new GrpcStatusError(
+          grpcCode.notFound,
+          `there is no upload named ${JSON.stringify(name)}, or it was sent before`,
+        );
+      uploads.delete(name);
+      const stream = open();
+      const abort = (): void => {
+        stream.destroy();
+      };
+      call.signal.addEventListener("abort", abort, { once: true });
+      try {
+        for await (const chunk of stream) await call.send(encodeMessage({ 1: chunk as Uint8Array }));
+      } finally {
+        call.signal.removeEventListener("abort", abort);
+        stream.destroy();
+      }
+    },
+  };
+}
