@@ -33,6 +33,8 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
       return 1;
     case "cancelled":
       return 130;
+    case "error":
+      throw result.error;
   }
 }
 

@@ -1,0 +1,140 @@
+import type { Step } from "../engine/engine.js";
+
+/** A failure that is known by what the step printed, and what to do about it. */
+interface Rule {
+  readonly pattern: RegExp;
+  readonly advice: (match: RegExpExecArray, step: Step) => string | undefined;
+}
+
+/** How many remedies a card shows at most. */
+const most = 2;
+
+/** Remedies for known failures, from the step's last lines; the most specific first. */
+export function adviceFor(step: Step, lines: readonly string[], exitCode: number | undefined): string[] {
+  const text = lines.join("\n");
+  const found: string[] = [];
+  for (const rule of rules) {
+    const match = rule.pattern.exec(text);
+    const advice = match && rule.advice(match, step);
+    if (advice && !found.includes(advice)) found.push(advice);
+    if (found.length === most) return found;
+  }
+  if (found.length === 0 && exitCode === 137)
+    found.push("Give the engine more memory, or let the step use less (fewer parallel jobs).");
+  return found;
+}
+
+/** Whether the instruction runs a command, wherever it stands in it. */
+function runs(step: Step, command: string): boolean {
+  return step.instruction.source.includes(command);
+}
+
+const rules: readonly Rule[] = [
+  {
+    pattern: /E: Unable to locate package (\S+)/,
+    advice: ([, name], step) =>
+      runs(step, "apt-get update") || runs(step, "apt update")
+        ? `There is no package ${name ?? ""} for this release: apt-cache search in the shell finds its name.`
+        : `apt has no package lists in this layer: run apt-get update in the same RUN, before the install (or ${name ?? "it"} is misspelt).`,
+  },
+  {
+    pattern: /E: Package '(\S+)' has no installation candidate/,
+    advice: ([, name]) =>
+      `This release has no package ${name ?? ""} any more: apt-cache search in the shell finds its successor.`,
+  },
+  {
+    pattern: /E: Version '(\S+)' for '(\S+)' was not found/,
+    advice: ([, , name]) => `apt-cache policy ${name ?? ""} in the shell lists the versions there are.`,
+  },
+  {
+    pattern: /can only install (?:packages )?(?:with an existing package-lock|when your package\.json and)/,
+    advice: () =>
+      "package.json and package-lock.json disagree: run npm install on your machine and commit the lock file.",
+  },
+  {
+    pattern: /npm (?:ERR!|error) (?:code )?ENOENT[\s\S]*package\.json/,
+    advice: () => "There is no package.json in the working directory: COPY it before this step, or check WORKDIR.",
+  },
+  {
+    pattern: /npm (?:ERR!|error) code ERESOLVE/,
+    advice: () =>
+      "Dependencies contradict each other: npm install on your machine shows which; --legacy-peer-deps ignores it.",
+  },
+  {
+    pattern: /npm (?:ERR!|error) code E404/,
+    advice: () => "A package is not in the registry: a private one needs its .npmrc (as a secret mount).",
+  },
+  {
+    pattern: /pnpm-lock\.yaml is not up to date|ERR_PNPM_OUTDATED_LOCKFILE/,
+    advice: () => "The lock file is older than package.json: run pnpm install and commit it.",
+  },
+  {
+    pattern: /Could not open requirements file: .*'([^']+)'/,
+    advice: ([, file]) =>
+      `${file ?? "The requirements file"} is not in the image: COPY it before this step, or check WORKDIR.`,
+  },
+  {
+    pattern: /error: externally-managed-environment/,
+    advice: () => "Debian's Python is not for pip: use a virtual environment (python3 -m venv), or a python image.",
+  },
+  {
+    pattern: /No matching distribution found for (\S+)/,
+    advice: ([, name]) => `pip finds no ${name ?? "such package"} for this Python version and platform.`,
+  },
+  {
+    pattern: /go\.mod file not found/,
+    advice: () => "There is no go.mod in the working directory: COPY it before this step, or check WORKDIR.",
+  },
+  {
+    pattern:
+      /(?:not found|no such file or directory|bad interpreter)[^\n]*\^M|\^M: bad interpreter|\\r['"]?: (?:command )?not found|env: [‘']?\S+\\r/,
+    advice: () =>
+      "A script has Windows line endings: convert it (sed -i 's/\\r$//'), and keep it so with .gitattributes (*.sh text eol=lf).",
+  },
+  {
+    pattern: /exec format error/i,
+    advice: () => "A program is for another CPU: check --platform and which image it was copied from.",
+  },
+  {
+    pattern: /(\S+): Permission denied/,
+    advice: ([, path]) =>
+      `${path ?? "It"} may lack its execute bit (COPY --chmod=755, or git update-index --chmod=+x), or belong to another user than this step's.`,
+  },
+  {
+    pattern: /No space left on device/i,
+    advice: () => "The engine's disk is full: docker system df, docker builder prune.",
+  },
+  {
+    pattern:
+      /Temporary failure (?:in name resolution|resolving)|Could not resolve host|getaddrinfo (?:EAI_AGAIN|ENOTFOUND)|bad address '/,
+    advice: (_match, step) =>
+      runs(step, "--network=none")
+        ? "The step has no network (--network=none)."
+        : "The step cannot resolve names: check the engine's DNS (daemon.json) and proxy; curl in the shell shows it.",
+  },
+  {
+    pattern: /certificate (?:verify failed|has expired)|self[- ]signed certificate|x509: certificate/i,
+    advice: () => "A certificate is not trusted: install ca-certificates, or your company's CA, in an earlier step.",
+  },
+  {
+    pattern: /fatal: could not read Username|Host key verification failed|Permission denied \(publickey/,
+    advice: () => "git has no credentials here: RUN --mount=type=ssh with --ssh default, or a secret mount.",
+  },
+  {
+    pattern: /su(?:do)?: (?:command )?not found/,
+    advice: () => "There is no sudo in images: RUN is root until USER says otherwise.",
+  },
+  {
+    pattern: /(?:sh|bash)(?:: line \d+|: \d+)?: (\S+): not found|(\S+): command not found/,
+    advice: (match) => `${match[1] ?? match[2] ?? "The command"} is not installed in this stage, or not on its PATH.`,
+  },
+  {
+    pattern:
+      /Syntax error: "\(" unexpected|Syntax error: redirection unexpected|\[\[: not found|Illegal option -o pipefail|set: illegal option -o/,
+    advice: () => 'The step runs in sh, but this is bash: SHELL ["/bin/bash", "-c"] before it.',
+  },
+  {
+    pattern: /JavaScript heap out of memory/,
+    advice: () => "Node ran out of its own heap: NODE_OPTIONS=--max-old-space-size=4096.",
+  },
+];

@@ -1,0 +1,57 @@
+import type { CopyDiagnosis, Step, StepFailure } from "../engine/engine.js";
+import { adviceFor } from "./advice.js";
+import { exitCodeMeaning } from "./exit-codes.js";
+import type { LogBuffer } from "./log-buffer.js";
+
+/** A failed step, ready to be shown: what, where, why as far as it is known, and what to do. Untrusted text in `log` and `message`. */
+export interface FailureCard {
+  readonly step: Step;
+  /** `Step 4/9 failed`. */
+  readonly title: string;
+  /** `Dockerfile:7, stage deps`. */
+  readonly location: string;
+  readonly exitCode: number | undefined;
+  /** What the code usually means. */
+  readonly meaning: string | undefined;
+  /** In one line; undefined where the exit code says it all. */
+  readonly message: string | undefined;
+  readonly copy: readonly string[];
+  /** The last lines of output. */
+  readonly log: readonly string[];
+  /** Lines of output in all. */
+  readonly logTotal: number;
+  readonly advice: readonly string[];
+}
+
+/** How many lines of output a card shows. */
+const logLines = 10;
+
+/** Makes the card of a failure. */
+export function failureCard(failure: StepFailure, file: string, logs: LogBuffer): FailureCard {
+  const { step, exitCode, copy } = failure;
+  const recent = logs.lines(step, 60).map(({ text }) => text);
+  return {
+    step,
+    title: `Step ${String(step.number)}/${String(step.total)} failed`,
+    location: `${file}:${String(step.instruction.range.start.line)}, stage ${step.stage.label}`,
+    exitCode,
+    meaning: exitCode === undefined ? undefined : failure.outOfMemory ? "out of memory" : exitCodeMeaning(exitCode),
+    message: exitCode === undefined && !copy ? failure.message : undefined,
+    copy: copy ? copyLines(copy) : [],
+    log: recent.filter((line) => line.trim() !== "").slice(-logLines),
+    logTotal: logs.total(step),
+    advice: copy ? [] : adviceFor(step, recent, exitCode),
+  };
+}
+
+/** Why a COPY or ADD found nothing, in sentences. */
+function copyLines(copy: CopyDiagnosis): string[] {
+  const lines = [`${copy.pattern} was not found in the ${copy.where}.`];
+  if (copy.excludedBy) {
+    const { file, line, pattern } = copy.excludedBy;
+    lines.push(`It exists, but ${file}:${String(line)} leaves it out: ${pattern}`);
+    lines.push(`Remove that line, or add !${copy.pattern.replace(/^(\.?\/)+/, "")} below it.`);
+  }
+  if (copy.near.length > 0) lines.push(`Did you mean ${copy.near.join(" or ")}?`);
+  return lines;
+}

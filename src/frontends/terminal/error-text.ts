@@ -1,0 +1,57 @@
+import { caret, excerpt } from "../../dockerfile/excerpt.js";
+import { DfdebugError, DockerfileError, errorMessage } from "../../errors.js";
+import { sanitizeLine, sanitizeLines } from "./sanitize.js";
+import { detectStyle, type Environment, type Style } from "./style.js";
+
+/** An error for people: what failed and on what, where in the Dockerfile, and what to do next. Ends with a line feed. */
+export function renderError(
+  error: unknown,
+  target: { stream: { readonly isTTY?: boolean }; env: Environment },
+): string {
+  const style = detectStyle(target.stream, target.env);
+  if (!(error instanceof DfdebugError)) return unexpected(error, style, target.env);
+  const lines: string[] = [];
+  if (error instanceof DockerfileError) lines.push(...dockerfileLines(error, style));
+  else lines.push(`${style.red("Error:")} ${sanitizeLine(error.message)}`);
+  for (const hint of error.hint === undefined ? [] : sanitizeLines(error.hint)) lines.push(`  ${hint}`);
+  return `${lines.join("\n")}\n`;
+}
+
+function dockerfileLines(error: DockerfileError, style: Style): string[] {
+  const { range, source, file } = error;
+  const place = range ? `${file}:${String(range.start.line)}:${String(range.start.column + 1)}` : file;
+  const lines = [`${style.bold(sanitizeLine(place))}: ${style.red("error:")} ${sanitizeLine(error.message)}`];
+  if (range && source !== undefined && range.start.line > 0) {
+    lines.push(...sourceLines(source, range, style, 1));
+    const pointed = caret(source, range);
+    const gutter = " ".repeat(String(range.end.line + 1).length + 3);
+    const wholeLine = range.start.column === 0 && range.end.column === 0;
+    if (!wholeLine && range.start.line === range.end.line) {
+      const at = lines.findIndex((line) => line.includes(style.symbols.here));
+      if (at >= 0) lines.splice(at + 1, 0, `${gutter}${style.dim(style.symbols.bar)} ${style.red(pointed.carets)}`);
+    }
+  }
+  return lines;
+}
+
+/** Lines of a Dockerfile around a range, the range marked. */
+export function sourceLines(
+  source: string,
+  range: { start: { line: number; column: number }; end: { line: number; column: number } },
+  style: Style,
+  context: number,
+): string[] {
+  const shown = excerpt(source, range, { context });
+  const digits = String(shown.at(-1)?.line ?? 1).length;
+  return shown.map(({ line, text, marked }) => {
+    const number = String(line).padStart(digits);
+    const gutter = ` ${marked ? style.red(style.symbols.here) : " "} ${number} ${style.dim(style.symbols.bar)}`;
+    return `${gutter} ${marked ? style.bold(text) : text}`.trimEnd();
+  });
+}
+
+/** A fault of dfdebug itself: no stack trace for people, but a way to get one. */
+function unexpected(error: unknown, style: Style, env: Environment): string {
+  const stack = env["DFDEBUG_LOG"] && error instanceof Error ? `${error.stack ?? ""}\n` : "";
+  return `${style.red("Error:")} dfdebug itself failed: ${sanitizeLine(errorMessage(error))}\n  This should not happen: please report it, with the output of DFDEBUG_LOG=stderr.\n${stack}`;
+}
