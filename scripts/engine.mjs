@@ -223,7 +223,9 @@ export function baseImages(engine, wanted = ["busybox:latest", "debian:bookworm-
       : image.startsWith("node")
         ? 'CMD ["node"]'
         : 'CMD ["bash"]';
-    const imported = docker(engine, ["import", "-c", `ENV ${path}`, "-c", command, archive, image], {
+    // Machines behind a proxy trust its certificate; what runs in the image must, too.
+    const extra = image.startsWith("node") ? ["-c", "ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt"] : [];
+    const imported = docker(engine, ["import", "-c", `ENV ${path}`, "-c", command, ...extra, archive, image], {
       encoding: "utf8",
     });
     if (imported.status !== 0) throw new Error(`${image} could not be imported: ${imported.stderr}`);
@@ -254,6 +256,7 @@ tar -C "$d" --sort=name --mtime=@1700000000 --numeric-owner --owner=0 --group=0 
     const script = `set -e; d=$(mktemp -d); tar -C "$d" -xf "$2"; mkdir -p "$d/usr/local/lib/node_modules"
 cp "$3" "$d/usr/local/bin/node"; cp -r "$4" "$d/usr/local/lib/node_modules/npm"
 ln -s ../lib/node_modules/npm/bin/npm-cli.js "$d/usr/local/bin/npm"; ln -s ../lib/node_modules/npm/bin/npx-cli.js "$d/usr/local/bin/npx"
+if [ -s /etc/ssl/certs/ca-certificates.crt ]; then cp /etc/ssl/certs/ca-certificates.crt "$d/etc/ssl/certs/ca-certificates.crt"; fi
 tar -C "$d" --numeric-owner --owner=0 --group=0 -cf "$1" .; rm -rf "$d"`;
     const npm = join(
       execFileSync("npm", ["root", "-g"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim(),

@@ -29,7 +29,7 @@ const logLines = 10;
 /** Makes the card of a failure. */
 export function failureCard(failure: StepFailure, file: string, logs: LogBuffer): FailureCard {
   const { step, exitCode, copy } = failure;
-  const recent = logs.lines(step, 60).map(({ text }) => text);
+  const recent = logs.lines(step, 400).map(({ text }) => text);
   return {
     step,
     title: `Step ${String(step.number)}/${String(step.total)} failed`,
@@ -38,11 +38,23 @@ export function failureCard(failure: StepFailure, file: string, logs: LogBuffer)
     meaning: exitCode === undefined ? undefined : failure.outOfMemory ? "out of memory" : exitCodeMeaning(exitCode),
     message: exitCode === undefined && !copy ? failure.message : undefined,
     copy: copy ? copyLines(copy) : [],
-    log: recent.filter((line) => line.trim() !== "").slice(-logLines),
+    log: telling(recent),
     logTotal: logs.total(step),
     advice: copy ? [] : adviceFor(step, recent, exitCode),
   };
 }
+
+/** The lines that are most likely to say why: the last ones, without what tools say after every failure. */
+function telling(lines: readonly string[]): string[] {
+  const kept = lines.filter((line) => line.trim() !== "" && !noise.test(line));
+  const first = kept.findIndex((line) => blame.test(line));
+  // Where the cause stands further up than the last lines, it is shown with what follows it.
+  if (first >= 0 && kept.length - first > logLines) return kept.slice(first, first + logLines);
+  return kept.slice(-logLines);
+}
+
+const noise = /^npm (?:notice|error A complete log|error *$)|^\s*$/;
+const blame = /\b(?:error|E:|fatal|FAILED|failed|cannot|not found|denied)\b/i;
 
 /** Why a COPY or ADD found nothing, in sentences. */
 function copyLines(copy: CopyDiagnosis): string[] {

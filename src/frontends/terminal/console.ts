@@ -18,8 +18,16 @@ export class Console {
   readonly raw: RawTerminal;
   private readonly stdin: NodeJS.ReadStream;
   private readonly stdout: NodeJS.WriteStream;
+  /** Called before anything is written or asked: a display that redraws itself must be finished by then. */
+  private readonly beforeOutput: () => void;
 
-  constructor(options: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; env: Environment }) {
+  constructor(options: {
+    stdin: NodeJS.ReadStream;
+    stdout: NodeJS.WriteStream;
+    env: Environment;
+    beforeOutput: () => void;
+  }) {
+    this.beforeOutput = options.beforeOutput;
     this.stdin = options.stdin;
     this.stdout = options.stdout;
     this.style = detectStyle(options.stdout, options.env);
@@ -32,16 +40,13 @@ export class Console {
 
   /** Prints lines. */
   print(...lines: readonly string[]): void {
+    this.beforeOutput();
     for (const line of lines) this.stdout.write(`${line}\n`);
-  }
-
-  /** Prints bytes as they are: a file's content, a command's output. */
-  async bytes(data: Uint8Array): Promise<void> {
-    await this.raw.write(data);
   }
 
   /** A line from the user; undefined at the end of input (Ctrl-D), "" after Ctrl-C. */
   question(prompt: string, options: QuestionOptions = {}): Promise<string | undefined> {
+    this.beforeOutput();
     return new Promise((resolve) => {
       const { complete } = options;
       const line: Interface = createInterface({

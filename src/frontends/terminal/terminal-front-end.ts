@@ -104,7 +104,7 @@ class TerminalFrontEnd {
       await session.terminate();
       return;
     }
-    const console = (this.console ??= new Console(options));
+    const console = (this.console ??= new Console({ ...options, beforeOutput: () => this.endProgress() }));
     this.repl ??= new Repl(session, console, { env: options.env, signal: options.signal });
     const context = { session, stopped, console, signal: options.signal };
     if (options.onFailure === "shell" && !this.shellOpened) {
