@@ -193,7 +193,7 @@ export class BuildkitBuild implements Build {
     if (solved.status === "failed")
       throw new EngineError("The build has not succeeded yet: there is no image to make", { code: "NOT_BUILT" });
     const result: Result = {
-      result: { $case: "ref", value: { id: solved.id, def: undefined } },
+      result: solved.id === "" ? undefined : { $case: "ref", value: { id: solved.id, def: undefined } },
       metadata: this.planned.resultMetadata,
     };
     this.finished = true;

@@ -1,4 +1,3 @@
-import { CallError } from "./failures.js";
 import { BuildError, DockerfileError } from "../../errors.js";
 import { configAt, type StepConfiguration } from "../../dockerfile/config.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
@@ -133,14 +132,14 @@ export function planGraph(
   input: { request: BuildRequest; dockerfile: Dockerfile | undefined },
 ): PlannedGraph {
   const value = result.result;
-  if (value?.$case !== "ref")
+  if (value?.$case === "refs" || value?.$case === "refsDeprecated")
     throw new BuildError("This build has a result for each of several platforms", {
       code: "MULTI_PLATFORM",
       hint: "Build one platform at a time with --platform.",
     });
-  const definition = value.value.def;
-  if (!definition) throw new CallError("the frontend gave no definition", { code: 13 });
-  const graph = new BuildGraph(definition);
+  // FROM scratch and nothing but metadata: an empty filesystem has no definition.
+  const definition = value?.$case === "ref" ? value.value.def : undefined;
+  const graph = new BuildGraph(definition ?? BuildGraph.empty());
   const dockerfile = input.dockerfile ?? parseServed(graph, input.request.dockerfileName);
   const plan = planBuild(dockerfile, {
     target: input.request.target,

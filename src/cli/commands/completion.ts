@@ -1,0 +1,108 @@
+import type { Command, Option } from "commander";
+import { UsageError } from "../../errors.js";
+
+/** A completion script made from the command tree. Throws UsageError for an unknown shell. */
+export function completionScript(program: Command, shell: string): string {
+  switch (shell) {
+    case "bash":
+      return bash(program);
+    case "zsh":
+      return `#compdef dfdebug\nautoload -U +X bashcompinit && bashcompinit\n${bash(program)}`;
+    case "fish":
+      return fish(program);
+    default:
+      throw new UsageError(`There is no completion for ${shell}`, { hint: "It is bash, zsh or fish." });
+  }
+}
+
+/** Commands with their path: `build`, `toolbox build`. */
+function commandsOf(command: Command, path: readonly string[] = []): { path: readonly string[]; command: Command }[] {
+  return command.commands.flatMap((child) => {
+    const childPath = [...path, child.name()];
+    return [{ path: childPath, command: child }, ...commandsOf(child, childPath)];
+  });
+}
+
+function flagsOf(command: Command): string[] {
+  return command.options
+    .filter((option: Option) => !option.hidden)
+    .flatMap((option) =>
+      [option.long, option.short].filter((flag): flag is string => flag !== undefined && flag !== null),
+    );
+}
+
+function bash(program: Command): string {
+  const cases = commandsOf(program).map(({ path, command }) => {
+    const words = [...flagsOf(command), "--help", ...command.commands.map((child) => child.name())].join(" ");
+    return `    "${path.join(" ")}") words="${words}" ;;`;
+  });
+  const values = new Map<string, readonly string[]>();
+  for (const { command } of commandsOf(program))
+    for (const option of command.options)
+      if (option.argChoices && option.long) values.set(option.long, option.argChoices);
+  const choices = [...values].map(
+    ([flag, options]) => `    ${flag}) COMPREPLY=($(compgen -W "${options.join(" ")}" -- "$cur")); return ;;`,
+  );
+  const top = program.commands.map((child) => child.name()).join(" ");
+  return `_dfdebug() {
+  local cur prev path words word
+  cur=\${COMP_WORDS[COMP_CWORD]}
+  prev=\${COMP_WORDS[COMP_CWORD-1]}
+  COMPREPLY=()
+  case $prev in
+${choices.join("\n")}
+    --target)
+      local file=Dockerfile i
+      for ((i = 1; i < COMP_CWORD; i++)); do [[ \${COMP_WORDS[i]} == -f || \${COMP_WORDS[i]} == --file ]] && file=\${COMP_WORDS[i+1]}; done
+      [[ -r $file ]] && COMPREPLY=($(compgen -W "$(sed -n 's/^[Ff][Rr][Oo][Mm] .* [Aa][Ss] *\\([^ ]*\\).*/\\1/p' "$file")" -- "$cur"))
+      return ;;
+    -f|--file|--iidfile|--metadata-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+  esac
+  path=
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    [[ $word == -* ]] && continue
+    case "$path $word" in
+${commandsOf(program)
+  .map(({ path }) => `      "${[...path.slice(0, -1)].join(" ")} ${path.at(-1) ?? ""}") path="${path.join(" ")}" ;;`)
+  .join("\n")}
+    esac
+  done
+  words="${top} ${flagsOf(program).join(" ")}"
+  case $path in
+${cases.join("\n")}
+  esac
+  if [[ $cur == -* || -z $path || "$path" == toolbox ]]; then
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  else
+    COMPREPLY=($(compgen -f -- "$cur"))
+  fi
+}
+complete -o filenames -F _dfdebug dfdebug
+`;
+}
+
+function fish(program: Command): string {
+  const lines = ["complete -c dfdebug -f"];
+  for (const child of program.commands)
+    lines.push(
+      `complete -c dfdebug -n __fish_use_subcommand -a ${child.name()} -d ${quoted(child.summary() || child.description())}`,
+    );
+  for (const { path, command } of commandsOf(program)) {
+    const condition = `__fish_seen_subcommand_from ${path.at(-1) ?? ""}`;
+    for (const option of command.options) {
+      const long = option.long ? ` -l ${option.long.slice(2)}` : "";
+      const short = option.short ? ` -s ${option.short.slice(1)}` : "";
+      const value = option.argChoices ? ` -x -a ${quoted(option.argChoices.join(" "))}` : option.required ? " -r" : "";
+      lines.push(`complete -c dfdebug -n ${quoted(condition)}${long}${short}${value} -d ${quoted(option.description)}`);
+    }
+    if (path.length === 1)
+      for (const child of command.commands)
+        lines.push(`complete -c dfdebug -n ${quoted(condition)} -a ${child.name()} -d ${quoted(child.description())}`);
+    if (path[0] === "build" || path[0] === "plan") lines.push(`complete -c dfdebug -n ${quoted(condition)} -F`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}
