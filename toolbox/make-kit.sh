@@ -45,16 +45,15 @@ LAUNCHER
 }
 
 for tool in strace gdb tcpdump curl dig ss lsof less jq file tree socat ip nc ltrace gdbserver; do
-  command -v "$tool" > /dev/null && add "$tool"
+  if command -v "$tool" > /dev/null; then add "$tool"; fi
 done
 add vim.basic vim
-add ps.procps ps 2>/dev/null || add ps
-for tool in top pgrep pidof free vmstat; do command -v "$tool" > /dev/null && add "$tool"; done
+for tool in ps top pgrep pidof free vmstat; do if command -v "$tool" > /dev/null; then add "$tool"; fi; done
 
 # gdb reads its own data; name service libraries are loaded by name at run time.
 cp -r /usr/share/gdb "$kit/share/gdb" 2>/dev/null || true
 for library in /lib/*-linux-gnu/libnss_{dns,files}.so.2 /lib/*-linux-gnu/libresolv.so.2; do
-  [ -e "$library" ] && cp -L "$library" "$kit/lib/"
+  if [ -e "$library" ]; then cp -L "$library" "$kit/lib/"; fi
 done
 strip --strip-unneeded "$kit"/libexec/* 2>/dev/null || true
 find "$kit" -exec touch -h -d @0 {} +

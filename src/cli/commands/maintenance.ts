@@ -165,7 +165,7 @@ async function listHelpers(io: CliIo): Promise<Report["credentialHelpers"]> {
     credsStore?: string;
     credHelpers?: Record<string, string>;
   }
-  let config: Config = {};
+  let config: Config;
   try {
     config = JSON.parse(await readFile(join(configFolder(io.env), "config.json"), "utf8")) as Config;
   } catch {

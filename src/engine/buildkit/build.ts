@@ -3,7 +3,7 @@ import { ContainerError, EngineError } from "../../errors.js";
 import { replaceInstruction } from "../../dockerfile/edit.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
-import { Lifetime } from "../../lifetime.js";
+import type { Lifetime } from "../../lifetime.js";
 import { log } from "../../log.js";
 import type {
   Build,

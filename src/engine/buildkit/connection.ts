@@ -16,12 +16,18 @@ export interface EngineTransport {
   upgrade(path: string, headers: Record<string, string | string[]>, options: { signal?: AbortSignal }): Promise<Duplex>;
 }
 
+/** A generated client's method in its longest form, which is the one that type inference sees. */
 type UnaryMethod<Request, Response> = (
   request: Request,
   metadata: Metadata,
   options: Partial<CallOptions>,
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
+
+/* eslint-disable @typescript-eslint/no-explicit-any -- each asks for one of the two types only */
+type RequestOf<Method> = Method extends UnaryMethod<infer Request, any> ? Request : never;
+type ResponseOf<Method> = Method extends UnaryMethod<any, infer Response> ? Response : never;
+/* eslint-enable @typescript-eslint/no-explicit-any */
 
 /**
  * gRPC clients over one hijacked engine socket. grpc-js only dials addresses, so it dials a private unix socket whose
@@ -84,19 +90,21 @@ export class BuildkitConnection implements AsyncDisposable {
   }
 }
 
-/** One unary call as a promise. Rejects with CancelledError when the signal aborts, else with CallError. */
-export function unary<Request, Response>(
-  client: object,
-  method: UnaryMethod<Request, Response>,
-  request: Request,
+/** One unary call as a promise. Rejects with CancelledError when the signal aborts, else with CallError or EngineError. */
+export function unary<Client extends object, Name extends keyof Client>(
+  client: Client,
+  name: Name,
+  request: RequestOf<Client[Name]>,
   metadata: Metadata,
   signal?: AbortSignal,
-): Promise<Response> {
+): Promise<ResponseOf<Client[Name]>> {
+  type Response = ResponseOf<Client[Name]>;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(cancellation(signal));
       return;
     }
+    const method = client[name] as UnaryMethod<RequestOf<Client[Name]>, Response>;
     const call = method.call(client, request, metadata, {}, (error, response) => {
       signal?.removeEventListener("abort", abort);
       if (!error) resolve(response);

@@ -91,7 +91,7 @@ export class GatewayContainer implements StepContainer {
     try {
       await unary(
         bridge,
-        bridge.newContainer,
+        "newContainer",
         {
           ContainerID: container.id,
           Mounts: mountsOf(spec),
@@ -212,7 +212,7 @@ export class GatewayContainer implements StepContainer {
   /** What still runs is killed by it, and that is reported as an error: that is how it should be. */
   private async release(): Promise<void> {
     try {
-      await unary(this.bridge, this.bridge.releaseContainer, { ContainerID: this.id }, this.metadata);
+      await unary(this.bridge, "releaseContainer", { ContainerID: this.id }, this.metadata);
     } catch (error) {
       log("buildkit", "release container", { error: String(error) });
     }

@@ -57,20 +57,14 @@ export class BuildkitEngine implements BuildEngine {
         socket.destroy();
       });
       lifetime.own(connection);
-      session.serve(socket as Duplex);
+      session.serve(socket);
       const ref = randomId();
       const metadata = buildMetadata(ref);
       const ending = new AbortController();
       lifetime.defer(() => {
         ending.abort(new CancelledError("The build was closed"));
       });
-      const outcome = unary(
-        connection.control,
-        connection.control.solve,
-        solveRequest(ref, id, request),
-        metadata,
-        ending.signal,
-      ).then(
+      const outcome = unary(connection.control, "solve", solveRequest(ref, id, request), metadata, ending.signal).then(
         (response) => response.ExporterResponse,
         (error: unknown) => {
           throw error instanceof CallError ? planError(error, request, request.dockerfile) : error;

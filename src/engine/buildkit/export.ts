@@ -24,7 +24,7 @@ export async function exportState(
   try {
     const response = await unary(
       control,
-      control.solve,
+      "solve",
       {
         Ref: ref,
         Definition: state.edge ? planned.graph.upTo(state.edge) : BuildGraph.empty(),

@@ -3,7 +3,7 @@ import type { ImageConfig } from "../engine.js";
 import { unary, type BuildkitConnection } from "./connection.js";
 import { CallError } from "./failures.js";
 import type { PongResponse, Result, ReturnRequest, SolveRequest } from "./gen/gateway.js";
-import { Definition, Op, type Platform } from "./gen/ops.js";
+import { Op, type Definition, type Platform } from "./gen/ops.js";
 import { BuildGraph, marshal, type Edge } from "./graph.js";
 
 export interface SolvedState {
@@ -41,7 +41,7 @@ export class Solver {
     const { bridge } = this.connection;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.guard(unary(bridge, bridge.ping, {}, this.metadata, signal));
+        return await this.guard(unary(bridge, "ping", {}, this.metadata, signal));
       } catch (error) {
         if (!(error instanceof CallError) || attempt === 40) throw error;
         await new Promise((resolve) => setTimeout(resolve, 25));
@@ -89,7 +89,7 @@ export class Solver {
     const response = await this.guard(
       unary(
         bridge,
-        bridge.resolveImageConfig,
+        "resolveImageConfig",
         { Ref: name, Platform: platform, ResolveMode: "local", LogName: "" },
         this.metadata,
         signal,
@@ -102,7 +102,7 @@ export class Solver {
   /** Ends the build with a result to export, or with an error. */
   async return(request: ReturnRequest, signal?: AbortSignal): Promise<void> {
     const { bridge } = this.connection;
-    await this.guard(unary(bridge, bridge.return, request, this.metadata, signal));
+    await this.guard(unary(bridge, "return", request, this.metadata, signal));
   }
 
   private async solveDefinition(definition: Definition, signal?: AbortSignal): Promise<string> {
@@ -117,7 +117,7 @@ export class Solver {
     const response = await this.guard(
       unary(
         bridge,
-        bridge.solve,
+        "solve",
         {
           Definition: undefined,
           Frontend: "",

@@ -20,6 +20,7 @@ const goMode = {
   sticky: 1 << 20,
 };
 
+const notFoundCode: number = grpcStatus.NOT_FOUND;
 /** Bytes asked for at once when a file is read. */
 const readSize = 1024n * 1024n;
 
@@ -48,13 +49,7 @@ export class BuildkitState implements Ref {
     const response = await this.call(
       path,
       (signal) =>
-        unary(
-          this.bridge,
-          this.bridge.readDir,
-          { Ref: this.id, DirPath: path, IncludePattern: "" },
-          this.metadata,
-          signal,
-        ),
+        unary(this.bridge, "readDir", { Ref: this.id, DirPath: path, IncludePattern: "" }, this.metadata, signal),
       options.signal,
     );
     return response.entries.map(fileStat);
@@ -68,7 +63,7 @@ export class BuildkitState implements Ref {
         (signal) =>
           unary(
             this.bridge,
-            this.bridge.readFile,
+            "readFile",
             { Ref: this.id, FilePath: path, Range: { Offset: offset, Length: readSize } },
             this.metadata,
             signal,
@@ -84,7 +79,7 @@ export class BuildkitState implements Ref {
     if (this.id === "") throw notFound(path);
     const { stat } = await this.call(
       path,
-      (signal) => unary(this.bridge, this.bridge.statFile, { Ref: this.id, Path: path }, this.metadata, signal),
+      (signal) => unary(this.bridge, "statFile", { Ref: this.id, Path: path }, this.metadata, signal),
       options.signal,
     );
     if (!stat) throw notFound(path);
@@ -106,8 +101,7 @@ export class BuildkitState implements Ref {
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       // BuildKit passes the worker's errno on as words with code UNKNOWN; the words are the kernel's own.
-      if (error.code === grpcStatus.NOT_FOUND || /no such file or directory$/.test(error.message))
-        throw notFound(path, error);
+      if (error.code === notFoundCode || /no such file or directory$/.test(error.message)) throw notFound(path, error);
       throw new ContainerError(`${path}: ${error.message.replace(/^.*: /, "")}`, { code: "STATE_READ", cause: error });
     }
   }

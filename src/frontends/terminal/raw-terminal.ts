@@ -69,7 +69,6 @@ export class RawTerminal {
     if (bytes.length === 0) return;
     const text = Buffer.from(bytes).toString("utf8");
     const line = (this.lastLine + text).split(/\r?\n|\r/).at(-1) ?? "";
-    // eslint-disable-next-line no-control-regex -- escape sequences are control characters
     this.lastLine = line.replaceAll(/\x1b(\][^\x07]*\x07|\[[0-?]*[ -/]*[@-~])/g, "").slice(-500);
     if (this.output.write(bytes)) return;
     await new Promise<void>((resolve) => this.output.once("drain", () => resolve()));

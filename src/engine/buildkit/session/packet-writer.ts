@@ -22,11 +22,11 @@ export interface FileHeader {
 }
 
 /** Bytes of a batch: large enough that a batch costs little, small enough to stay in the processor's cache. */
-const batchSize = 256 * 1024;
+const batchSize = 512 * 1024;
 /** Bytes of content in one packet. BuildKit's own client sends 32 KiB; a receiver's limit is 4 MiB. */
 export const largestPiece = batchSize - 1024;
 /** Batches on their way at a time; the memory of a transfer is this many batches, however large the context. */
-const batchesInFlight = 6;
+const batchesInFlight = 8;
 
 /**
  * Writes packets of fsutil's protocol in batches: many packets become one write, in buffers that are used again once they

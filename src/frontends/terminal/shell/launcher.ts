@@ -119,12 +119,12 @@ PS1=$'%{\\e]133;A\\a%}${label} %~ %# '
 `;
 }
 
-/** ash expands $? and commands in PS1; dash expands them, too, but no backslashes: the markers are real characters. */
+/** ash and dash expand $? and $PWD in PS1 at each prompt; only ash knows \\[ and \\] around what takes no room. */
 function plainStart(label: string): string {
-  return `PS1='\\[\x1b]133;D;'"\\$?"';\x07\x1b]133;A\x07\\]${label} $PWD \\$ '
-case $(readlink /proc/$$/exe 2>/dev/null) in
-  *busybox*) ;;
-  *) PS1="\x1b]133;D;\\$?;\x07\x1b]133;A\x07${label} \\$PWD \$ " ;;
+  const marks = "\x1b]133;D;$?;\x07\x1b]133;A\x07";
+  return `case $(readlink /proc/$$/exe 2>/dev/null) in
+  *busybox*) PS1='\\[${marks}\\]${label} $PWD $ ' ;;
+  *) PS1='${marks}${label} $PWD $ ' ;;
 esac
 unset ENV
 `;

@@ -66,12 +66,13 @@ export class MarkerScanner {
   }
 }
 
-const introducers = ["\x1b]133;", "\x1b]6974;"];
-const paste = "\x1b[?2004";
+const introducers = ["\x1b]133;", "\x1b]6974;"] as const;
+type Introducer = (typeof introducers)[number] | "partial" | "paste";
+const paste = "\x1b[?2004" as const;
 
 /** Which of our introducers begins at `at`; "partial" when the bytes end before that is known. */
-function introducer(bytes: Buffer, at: number): string | "partial" | "paste" | undefined {
-  for (const text of [...introducers, paste]) {
+function introducer(bytes: Buffer, at: number): Introducer | undefined {
+  for (const text of [...introducers, paste] as const) {
     const part = bytes.toString("latin1", at, at + text.length);
     if (part === text) {
       if (text !== paste) return text;
