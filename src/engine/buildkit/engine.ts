@@ -1,4 +1,3 @@
-import type { Duplex } from "node:stream";
 import { CancelledError, EngineError } from "../../errors.js";
 import { Lifetime } from "../../lifetime.js";
 import { log } from "../../log.js";

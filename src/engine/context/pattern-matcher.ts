@@ -19,10 +19,14 @@ export class Pattern {
     const cleaned = cleanPath(source);
     this.isException = cleaned.startsWith("!");
     this.text = this.isException ? cleaned.slice(1) : cleaned;
-    if (this.text === "") throw invalidPattern(source, "there is nothing after the exclamation mark");
-    checkSyntax(this.text, source);
+    if (this.text === "" || /(^|[^\\])(\\\\)*\\$/.test(this.text))
+      throw new BuildError(`The pattern ${JSON.stringify(source)} is invalid`, {
+        code: "IGNORE_PATTERN_INVALID",
+        hint: "An exclamation mark needs a pattern after it, a backslash a character.",
+      });
     this.matches = compile(this.text, source);
-    this.segments = this.text.split("/").map(segment);
+    // A bar makes alternatives of the whole pattern.
+    this.segments = this.text.includes("|") ? ["anything"] : this.text.split("/").map(segment);
   }
 
   /** False only where the pattern can match no path below this folder, so that the folder need not be read. */
@@ -118,10 +122,10 @@ export function parents(path: string): string[] {
 type Segment = "anything" | ((name: string) => boolean);
 
 function segment(text: string): Segment {
-  // A bracket expression or an escape can stand for a slash in moby's translation, `**` always does.
-  if (text.includes("**") || /[[\\]/.test(text)) return "anything";
+  // In moby's translation these can stand for a slash, or reach beyond one.
+  if (text.includes("**") || /[[\\{|]/.test(text)) return "anything";
   if (!/[*?]/.test(text)) return (name) => name === text;
-  const expression = new RegExp(`^${translate(text, text)}$`, "u");
+  const expression = expressionOf(text, text);
   return (name) => expression.test(name);
 }
 
@@ -132,103 +136,93 @@ function compile(text: string, source: string): (path: string) => boolean {
   if (text.startsWith("**")) {
     const suffix = text.slice(2);
     if (suffix === "") return () => true;
-    // `**/` alone swallows its slash, and then it is `**`.
     if (!special.test(suffix))
-      return suffix.startsWith("/") ? (path) => path.endsWith(suffix) || path === suffix.slice(1) : endsWith(suffix);
+      return (path) => path.endsWith(suffix) || (suffix.startsWith("/") && path === suffix.slice(1));
   } else if (text.endsWith("**") && !special.test(text.slice(0, -2))) {
     const prefix = text.slice(0, -2);
     return (path) => path.startsWith(prefix);
   }
+  const expression = expressionOf(text, source);
+  return (path) => expression.test(path);
+}
+
+function expressionOf(text: string, source: string): RegExp {
   try {
-    const expression = new RegExp(`^${translate(text, source)}$`, "u");
-    return (path) => expression.test(path);
+    return new RegExp(fromGo(`^${toGo(text)}$`), "u");
   } catch (error) {
-    if (error instanceof BuildError) throw error;
-    throw invalidPattern(source, "it has a bracket expression or an escape that means nothing");
+    throw new BuildError(`The pattern ${JSON.stringify(source)} is invalid`, {
+      code: "IGNORE_PATTERN_INVALID",
+      hint: "Patterns are shell globs: * and ? within a name, ** across folders, [a-z] for one character, \\ before a special one.",
+      cause: error,
+    });
   }
 }
 
-function endsWith(suffix: string): (path: string) => boolean {
-  return (path) => path.endsWith(suffix);
-}
-
-function translate(text: string, source: string): string {
+/**
+ * The Go expression that moby makes of a pattern, oddities included: braces and bars are left as they are, and what stands
+ * in brackets is translated like the rest.
+ */
+function toGo(text: string): string {
   let expression = "";
-  let inBrackets = false;
   const characters = Array.from(text);
   for (let index = 0; index < characters.length; index++) {
     const character = characters[index] ?? "";
-    const next = characters[index + 1];
-    if (inBrackets) {
-      if (character === "]") inBrackets = false;
-      if (character === "\\") {
-        expression += escaped(next ?? "", source);
-        index++;
-      } else expression += character === "^" && expression.endsWith("[") ? "^" : bracketCharacter(character);
-    } else if (character === "*" && next === "*") {
+    if (character === "*" && characters[index + 1] === "*") {
       index++;
       if (characters[index + 1] === "/") index++;
-      expression += index + 1 >= characters.length ? "[^\\n]*" : "(?:[^\\n]*/)?";
+      expression += index + 1 >= characters.length ? ".*" : "(.*/)?";
     } else if (character === "*") expression += "[^/]*";
     else if (character === "?") expression += "[^/]";
-    else if (character === "[") {
-      inBrackets = true;
-      expression += "[";
-    } else if (character === "\\") {
-      expression += escaped(next ?? "", source);
-      index++;
-    } else expression += literal(character);
+    else if (".+()$".includes(character)) expression += `\\${character}`;
+    else if (character === "\\") expression += `\\${characters[++index] ?? ""}`;
+    else expression += character;
   }
   return expression;
 }
 
-function bracketCharacter(character: string): string {
-  return character === "[" ? "\\[" : character;
-}
+/** Where Go's escapes mean something else in JavaScript. */
+const goEscapes: Readonly<Record<string, string>> = {
+  a: "\\x07",
+  A: "^",
+  z: "$",
+  s: "[\\t\\n\\f\\r ]",
+  S: "[^\\t\\n\\f\\r ]",
+};
 
-/** Go reads an escaped letter as its regular expressions do: `\d` is a digit. */
-function escaped(character: string, source: string): string {
-  if (/[dDwWsSbBftnrv]/.test(character)) return `\\${character}`;
-  if (/[A-Za-z0-9]/.test(character)) throw invalidPattern(source, `the escape \\${character} means nothing`);
-  return character === "-" ? "\\x2d" : literal(character);
+/** A Go expression as JavaScript takes it in Unicode mode. Throws SyntaxError for what Go refuses. */
+function fromGo(expression: string): string {
+  let result = "";
+  let inBrackets = false;
+  for (let index = 0; index < expression.length; index++) {
+    const character = expression[index] ?? "";
+    if (character === "\\") {
+      const next = expression[++index] ?? "";
+      if (/[A-Za-z0-9]/.test(next)) {
+        if (!/[aAzsSdDwWbBftnrv]/.test(next)) throw new SyntaxError(`\\${next} means nothing`);
+        result += inBrackets ? `\\${next}` : (goEscapes[next] ?? `\\${next}`);
+      } else result += literal(next);
+    } else if (inBrackets) {
+      inBrackets = character !== "]";
+      result += character === "[" ? "\\[" : character;
+    } else if (character === "[") {
+      inBrackets = true;
+      const negated = expression[index + 1] === "^";
+      if (negated) index++;
+      result += negated ? "[^" : "[";
+      // In Go a bracket that comes first is one of the characters.
+      if (expression[index + 1] === "]") {
+        index++;
+        result += "\\]";
+      }
+    } else if (character === ".") result += "[^\\n]";
+    else if (character === "{") result += /^\{\d+(,\d*)?\}/.test(expression.slice(index)) ? "{" : "\\{";
+    else if (character === "}") result += /\{\d+(,\d*)?$/.test(result) ? "}" : "\\}";
+    else result += character === "]" ? "\\]" : character;
+  }
+  return result;
 }
 
 function literal(character: string): string {
+  if (character === "-") return "\\x2d";
   return /[.*+?^${}()|[\]\\/]/.test(character) ? `\\${character}` : character;
-}
-
-/** The errors of Go's filepath.Match: an open bracket expression, an empty one, a backslash at the end. */
-function checkSyntax(text: string, source: string): void {
-  for (let index = 0; index < text.length; index++) {
-    if (text[index] === "\\" && ++index >= text.length) throw invalidPattern(source, "it ends with a backslash");
-    else if (text[index] === "[") index = endOfBrackets(text, index, source);
-  }
-}
-
-function endOfBrackets(text: string, start: number, source: string): number {
-  let index = start + 1;
-  if (text[index] === "^") index++;
-  const bound = (): void => {
-    if (text[index] === "\\") index++;
-    else if (text[index] === "-" || text[index] === "]")
-      throw invalidPattern(source, "its bracket expression is empty");
-    if (index >= text.length) throw invalidPattern(source, "its bracket expression is not closed");
-    index++;
-  };
-  do {
-    bound();
-    if (text[index] === "-") {
-      index++;
-      bound();
-    }
-    if (index >= text.length) throw invalidPattern(source, "its bracket expression is not closed");
-  } while (text[index] !== "]");
-  return index;
-}
-
-function invalidPattern(pattern: string, why: string): BuildError {
-  return new BuildError(`The pattern ${JSON.stringify(pattern)} is invalid: ${why}`, {
-    code: "IGNORE_PATTERN_INVALID",
-    hint: "Patterns are shell globs: * and ? within a name, ** across folders, [a-z] for one character, \\ before a special one.",
-  });
 }
