@@ -40,7 +40,9 @@ export async function sendFiles(
 function metadata(call: GrpcCall, key: string): readonly string[] {
   const values = call.metadata(key);
   const isEncoded = /^(1|t|true)$/i.test(call.metadata(`${key}-encoded`)[0] ?? "");
-  return isEncoded ? values.map((value) => decodeURIComponent(value.replaceAll("+", " "))) : values;
+  if (isEncoded) return values.map((value) => decodeURIComponent(value.replaceAll("+", " ")));
+  // Engine 20.10 sends the bytes as they are, and Node reads header bytes as latin1.
+  return values.map((value) => Buffer.from(value, "latin1").toString("utf8"));
 }
 
 /** The event loop is left to others after this many milliseconds of synchronous work. */
