@@ -123,7 +123,7 @@ type Segment = "anything" | ((name: string) => boolean);
 
 function segment(text: string): Segment {
   // In moby's translation these can stand for a slash, or reach beyond one.
-  if (text.includes("**") || /[[\\{|]/.test(text)) return "anything";
+  if (text.includes("**") || /[[\\{|^]/.test(text)) return "anything";
   if (!/[*?]/.test(text)) return (name) => name === text;
   const expression = expressionOf(text, text);
   return (name) => expression.test(name);

@@ -82,9 +82,10 @@ class FileSender {
   }
 
   async run(): Promise<void> {
-    const parts = [this.sendHeaders(), this.sendContents(), this.receive()];
+    const sending = [this.sendHeaders(), this.sendContents()];
+    const receiving = this.receive();
     try {
-      await Promise.all(parts);
+      await Promise.all([...sending, receiving]);
       this.writer.fin();
       this.writer.flush();
     } catch (error) {
@@ -93,7 +94,8 @@ class FileSender {
         this.writer.error(errorMessage(error));
         this.writer.flush();
       }
-      await Promise.allSettled(parts);
+      // The receiver is not waited for: it may have nothing more to say, and say so only when the call has ended.
+      await Promise.allSettled(sending);
       throw error;
     } finally {
       this.report(true);

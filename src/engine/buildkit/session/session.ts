@@ -31,7 +31,7 @@ export interface SessionOptions {
 
 /**
  * The client's half of a build: BuildKit calls back over one connection for files, credentials, secrets and ssh agents.
- * It lives as long as its socket; disposing it ends the socket and what was started for it.
+ * It lives as long as its socket; disposing it ends the socket.
  */
 export class BuildkitSession implements AsyncDisposable {
   /** For `POST /session`: who this is, and each method that is served. */
@@ -40,11 +40,9 @@ export class BuildkitSession implements AsyncDisposable {
   readonly closed: Promise<void>;
   private readonly sources: Map<string, FileSource>;
   private readonly server: GrpcServer;
-  private readonly ssh: SshAgents;
 
   constructor(options: SessionOptions) {
     this.sources = new Map(options.sources);
-    this.ssh = new SshAgents(options.ssh);
     const methods = new Map<string, GrpcMethod>([
       // HealthCheckResponse{status: SERVING}
       ["/grpc.health.v1.Health/Check", { kind: "unary", answer: () => Uint8Array.of(0x08, 0x01) }],
@@ -67,8 +65,9 @@ export class BuildkitSession implements AsyncDisposable {
     ]);
     // BuildKit treats a session that serves no agent as one without --ssh, and says so.
     if (options.ssh.length > 0) {
-      methods.set("/moby.sshforward.v1.SSH/CheckAgent", this.ssh.check());
-      methods.set("/moby.sshforward.v1.SSH/ForwardAgent", this.ssh.forward());
+      const agents = new SshAgents(options.ssh);
+      methods.set("/moby.sshforward.v1.SSH/CheckAgent", agents.check());
+      methods.set("/moby.sshforward.v1.SSH/ForwardAgent", agents.forward());
     }
     this.headers = {
       "X-Docker-Expose-Session-Uuid": options.id,
@@ -95,6 +94,5 @@ export class BuildkitSession implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.server.close();
-    await this.ssh[Symbol.asyncDispose]();
   }
 }

@@ -11,19 +11,19 @@ export interface SshAgent extends AsyncDisposable {
 }
 
 /** moby.sshforward.v1.SSH: lets RUN --mount=type=ssh use the user's agent or key files, for signing and nothing else. */
-export class SshAgents implements AsyncDisposable {
+export class SshAgents {
   private readonly sources: ReadonlyMap<string, SshSource>;
 
   constructor(sources: readonly SshSource[]) {
     this.sources = new Map(sources.map((source) => [source.id, source]));
   }
 
-  /** Whether there is an agent by that id; the step fails at once where not. */
+  /** Whether there is an agent by that id, and it can be used; the step fails at once where not. */
   check(): GrpcMethod {
     return {
       kind: "unary",
-      answer: (request) => {
-        this.source(bytesField(request, 1).toString());
+      answer: async (request) => {
+        await using _agent = await this.open(this.source(bytesField(request, 1).toString()));
         return new Uint8Array();
       },
     };
@@ -38,10 +38,6 @@ export class SshAgents implements AsyncDisposable {
         await serveAgent(call, agent);
       },
     };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    // Connections end with the calls they serve.
   }
 
   private source(id: string): SshSource {

@@ -93,6 +93,7 @@ describe("what a walk may skip", () => {
     [["*/a.txt"], "lib", true],
     [["*/a.txt"], "lib/deep", false],
     [["**/a.txt"], "lib/deep", true],
+    [["^lib/*"], "lib", true],
   ])("%j: matches inside %j: %j", (patterns, folder, expected) => {
     expect(new PatternMatcher(patterns).mayMatchInside(folder)).toBe(expected);
   });
