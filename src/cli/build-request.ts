@@ -51,7 +51,7 @@ export async function buildRequest(
   };
 }
 
-type Located = Pick<BuildRequest, "context" | "dockerfile" | "dockerfileName" | "dockerfilePath">;
+type Located = Pick<BuildRequest, "context" | "dockerfile" | "dockerfileName" | "dockerfilePath" | "dockerignore">;
 
 /** Finds context and Dockerfile by docker build's rules. */
 export async function locate(
@@ -69,14 +69,15 @@ export async function locate(
         context: { kind: "remote", url: path },
         dockerfile: undefined,
         dockerfileName: file,
-        dockerfilePath: undefined,
+        ...noFile,
       };
     const dockerfile = file === "-" ? parseDockerfile(await readAll(io.stdin), { file: "Dockerfile" }) : undefined;
     return {
+      ...noFile,
       context: { kind: "remote", url: path },
       dockerfile,
       dockerfileName: "Dockerfile",
-      dockerfilePath: undefined,
+      ...noFile,
     };
   }
   const folder = resolve(io.cwd, path);
@@ -84,12 +85,25 @@ export async function locate(
   const context: ContextSource = { kind: "directory", path: folder };
   if (file === "-") {
     const dockerfile = parseDockerfile(await readAll(io.stdin), { file: "-" });
-    return { context, dockerfile, dockerfileName: "Dockerfile", dockerfilePath: undefined };
+    return { context, dockerfile, dockerfileName: "Dockerfile", ...noFile };
   }
   const dockerfilePath = await findDockerfile(folder, file, io.cwd);
   const shown = shownPath(dockerfilePath, folder, file);
   const dockerfile = parseDockerfile(await readFile(dockerfilePath, "utf8"), { file: shown });
-  return { context, dockerfile, dockerfileName: basename(dockerfilePath), dockerfilePath };
+  const dockerignore = await readOptional(`${dockerfilePath}.dockerignore`);
+  return { context, dockerfile, dockerfileName: basename(dockerfilePath), dockerfilePath, dockerignore };
+}
+
+/** A Dockerfile that is no file of this machine. */
+const noFile = { dockerfilePath: undefined, dockerignore: undefined } as const;
+
+async function readOptional(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** docker build's URLs: http(s), git, ssh, git@host and github.com/ without a scheme. */
@@ -167,10 +181,10 @@ async function fromStandardInput(stdin: Readable, file: string | undefined): Pro
       context: { kind: "archive", stream: rest },
       dockerfile: undefined,
       dockerfileName: file ?? "Dockerfile",
-      dockerfilePath: undefined,
+      ...noFile,
     };
   const dockerfile: Dockerfile = parseDockerfile(await readAll(rest), { file: "-" });
-  return { context: { kind: "empty" }, dockerfile, dockerfileName: "Dockerfile", dockerfilePath: undefined };
+  return { context: { kind: "empty" }, dockerfile, dockerfileName: "Dockerfile", ...noFile };
 }
 
 function isArchive(head: Buffer): boolean {

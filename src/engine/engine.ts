@@ -47,8 +47,10 @@ export interface BuildRequest {
   /** Parsed, and served to the engine from memory. Undefined: it lies in the context (git URL, tar) under `dockerfileName`. */
   readonly dockerfile: Dockerfile | undefined;
   readonly dockerfileName: string;
-  /** Where the Dockerfile lies on this machine: for writing fixes, and for `<Dockerfile>.dockerignore`. */
+  /** Where the Dockerfile lies on this machine: for writing fixes. */
   readonly dockerfilePath: string | undefined;
+  /** The content of `<Dockerfile>.dockerignore` beside it, which then takes the place of the context's .dockerignore. */
+  readonly dockerignore: string | undefined;
   readonly target: string | undefined;
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly buildContexts: ReadonlyMap<string, string>;

@@ -97,6 +97,7 @@ async function probe(connected: ConnectedEngine, io: CliIo): Promise<EngineCapab
       dockerfile: parseDockerfile("FROM scratch\nLABEL dfdebug=doctor\n", { file: "doctor" }),
       dockerfileName: "Dockerfile",
       dockerfilePath: undefined,
+      dockerignore: undefined,
       target: undefined,
       buildArgs: new Map(),
       buildContexts: new Map(),

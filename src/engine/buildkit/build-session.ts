@@ -30,10 +30,10 @@ export class BuildSession {
     const name = generation === 1 ? "dockerfile" : `dockerfile-${String(generation)}`;
     if (dockerfile) {
       const text = this.request.ignoreSyntax ? withoutSyntaxDirective(dockerfile) : dockerfile.source;
-      this.session.setSource(name, {
-        kind: "memory",
-        files: new Map([[this.request.dockerfileName, Buffer.from(text)]]),
-      });
+      const { dockerfileName, dockerignore } = this.request;
+      const files = new Map([[dockerfileName, Buffer.from(text)]]);
+      if (dockerignore !== undefined) files.set(`${dockerfileName}.dockerignore`, Buffer.from(dockerignore));
+      this.session.setSource(name, { kind: "memory", files });
     }
     return { context: "context", dockerfile: name, first: generation === 1 };
   }
