@@ -14,8 +14,11 @@ import type { EngineFlags } from "../program.js";
 export async function runBuild(path: string, flags: BuildFlags, engineFlags: EngineFlags, io: CliIo): Promise<number> {
   checkFlags(flags);
   await using connected = new ConnectedEngine(engineFlags, io, flags.toolbox);
+  // The engine is connected while the Dockerfile is read; what is wrong with the Dockerfile is said first.
+  const connecting = connected.buildkit();
+  connecting.catch(() => undefined);
   const request = await buildRequest(path, flags, io, () => connected.toolbox());
-  const engine = await connected.buildkit();
+  const engine = await connecting;
   await using build = await engine.open(request, { signal: io.signal });
   const keep = flags.keepSteps === undefined ? undefined : stepsName(flags.keepSteps, request);
   await using session = new DebugSession(build, {

@@ -44,7 +44,7 @@ export async function runShell(container: StepContainer, options: ShellOptions):
     signal: options.signal,
   });
   const relay = new Relay(process, options.terminal, { whole, joined });
-  return relay.run();
+  return { exitCode: await relay.run(), commands: relay.commands };
 }
 
 /** The terminal's own variables; a step has none. */
@@ -61,7 +61,7 @@ class Relay {
   private readonly text: { whole: string | undefined; joined: string | undefined };
   private readonly scanner = new MarkerScanner();
   private readonly editor: LineEditor;
-  private readonly commands: ShellCommand[] = [];
+  readonly commands: ShellCommand[] = [];
   private kind: ShellKind = "sh";
   private takesPaste = false;
   private prompts = 0;
@@ -82,7 +82,8 @@ class Relay {
     });
   }
 
-  async run(): Promise<ShellOutcome> {
+  /** Relays until the shell ends; its exit code. */
+  async run(): Promise<number> {
     const { process, terminal } = this;
     await using _raw = terminal.enter();
     const patience = setTimeout(() => this.release(), promptPatience);
@@ -91,17 +92,24 @@ class Relay {
     try {
       for await (const chunk of process.stdout as AsyncIterable<Buffer>) {
         const { output, marks } = this.scanner.take(chunk);
+        // From the prompt on keys are for the line editor, which opens when the prompt has been shown.
+        if (this.edits && marks.some((mark) => mark.type === "prompt")) this.waiting ??= [];
         await terminal.write(this.editor.withoutEcho(output));
         for (const mark of marks) this.mark(mark);
       }
       await terminal.write(this.scanner.rest());
-      return { exitCode: await process.exited, commands: this.commands };
+      return await process.exited;
     } finally {
       clearTimeout(patience);
       stopKeys();
       stopSize();
       this.editor.close();
     }
+  }
+
+  /** The shell has no line editing of its own. */
+  private get edits(): boolean {
+    return this.kind === "dash" || this.kind === "sh";
   }
 
   private mark(mark: ShellMark): void {
@@ -118,7 +126,7 @@ class Relay {
         break;
       case "prompt":
         this.prompts += 1;
-        if (this.kind === "dash" || this.kind === "sh") {
+        if (this.edits) {
           this.editor.begin(this.takeLine(), () => this.release());
           break;
         }

@@ -77,7 +77,7 @@ for dfdebug_shell in "$@"; do
         case $s in */sh|sh) p=--posix ;; *) p= ;; esac
         ENV=${files}/bashrc exec "$s" --noprofile --rcfile ${files}/bashrc $p -i ;;
       zsh) ZDOTDIR=${files} exec "$s" -d -i ;;
-      *) HISTFILE=${files}/history ENV=${files}/shrc exec "$s" -i ;;
+      *) ENV=${files}/shrc exec "$s" -i ;;
     esac' "$dfdebug_shell"
 done
 echo "dfdebug: there is no shell here" >&2
@@ -119,12 +119,12 @@ PS1=$'%{\\e]133;A\\a%}${label} %~ %# '
 `;
 }
 
-/** ash and dash expand $? and $PWD in PS1 at each prompt; only ash knows \\[ and \\] around what takes no room. */
+/** ash and dash expand PS1 at each prompt; only ash knows \\[ and \\] around what takes no room, and has a history. */
 function plainStart(label: string): string {
-  const marks = "\x1b]133;D;$?;\x07\x1b]133;A\x07";
+  const marks = (history: string): string => `\x1b]133;D;$?;${history}\x07\x1b]133;A\x07`;
   return `case $(readlink /proc/$$/exe 2>/dev/null) in
-  *busybox*) PS1='\\[${marks}\\]${label} $PWD $ ' ;;
-  *) PS1='${marks}${label} $PWD $ ' ;;
+  *busybox*) PS1='\\[${marks("$(history 2>/dev/null | tail -n 1)")}\\]${label} $PWD $ ' ;;
+  *) PS1='${marks("")}${label} $PWD $ ' ;;
 esac
 unset ENV
 `;

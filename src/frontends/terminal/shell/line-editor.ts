@@ -1,5 +1,6 @@
 import { createInterface, type Interface } from "node:readline";
 import { PassThrough, Writable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
 import type { RawTerminal } from "../raw-terminal.js";
 
 /**
@@ -12,6 +13,7 @@ export class LineEditor {
   private readonly terminal: RawTerminal;
   private readonly send: (text: string) => void;
   private readonly history: string[] = [];
+  private readonly decoder = new StringDecoder("utf8");
   private input = new PassThrough();
   private line: Interface | undefined;
   private echo = "";
@@ -35,8 +37,14 @@ export class LineEditor {
     });
   }
 
+  /** Keys one by one: readline takes a chunk that holds a whole line for a paste and forgets where the cursor was. */
   keys(keys: Buffer): void {
-    this.input.write(keys);
+    const { input } = this;
+    for (const key of this.decoder.write(keys)) {
+      // The line was sent: what follows is for what it runs.
+      if (this.line === undefined) this.send(key);
+      else input.write(key);
+    }
   }
 
   /** Output without the echo of the line that was sent. */
