@@ -7,6 +7,7 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import { baseImages, ensureEngines, stopEngine } from "./engine.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -94,7 +95,7 @@ async function untilPrompt(file, args, prompt, leave) {
     pty.onData((data) => {
       // ash asks the terminal where the cursor is; a terminal answers.
       if (data.includes("\x1b[6n")) pty.write("\x1b[1;1R");
-      screen += data.replaceAll(/\x1b(\][^\x07]*\x07|\[[0-?]*[ -/]*[@-~]|[=>78])/g, "");
+      screen += stripVTControlCharacters(data);
       if (milliseconds === undefined && prompt.test(screen)) milliseconds = performance.now() - start;
       if (milliseconds !== undefined && exits.length > 0 && exits[0].after.test(screen)) {
         pty.write(exits.shift().keys);
