@@ -16,11 +16,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { request } from "node:http";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const cache = "/var/cache/dfdebug/engine";
 const state = "/var/lib/dfdebug-engine";
+const defaultSocket = "/var/run/docker.sock";
 const packages = ["docker.io", "iptables", "iproute2", "ca-certificates", "busybox-static", "mmdebstrap"];
 
 /** @typedef {{name: string, host: string, socket: string, startedByUs: boolean}} Engine */
@@ -45,9 +47,10 @@ export function ping(socket, timeoutMs = 2000) {
 async function waitFor(socket, child, log, seconds = 60) {
   for (let tries = 0; tries < seconds * 10; tries++) {
     if (await ping(socket)) return;
-    if (child.exitCode !== null) break;
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  child.kill("SIGKILL");
   const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n").slice(-15).join("\n") : "(no log)";
   throw new Error(`the engine did not come up on ${socket}; the end of ${log}:\n${lines}`);
 }
@@ -82,13 +85,20 @@ function requireDebianRoot() {
     throw new Error("no engine answers: start Docker, or run this as root to have one set up");
 }
 
+/** Whether a process runs a program; pids are used again, so that a pid file alone proves nothing. */
+function runs(pid, program) {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0].endsWith(program);
+  } catch {
+    return false;
+  }
+}
+
 /** A pid file whose process is gone makes dockerd refuse to start. */
-function removeStalePid(file) {
+function removeStalePid(file, program) {
   if (!existsSync(file)) return;
-  const pid = Number(readFileSync(file, "utf8"));
-  const running = Number.isInteger(pid) && pid > 0 && existsSync(`/proc/${pid}`);
-  if (running && /dockerd/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8"))) return;
-  rmSync(file, { force: true });
+  if (!runs(Number(readFileSync(file, "utf8")), program)) rmSync(file, { force: true });
 }
 
 /** Starts a process that outlives us, with its output in a file. */
@@ -97,19 +107,33 @@ function daemon(command, args, log) {
   const output = openSync(log, "w");
   const child = spawn(command, args, { detached: true, stdio: ["ignore", output, output] });
   closeSync(output);
+  // A program that is missing shows as a child without a pid.
+  child.on("error", (error) => say(error.message));
   child.unref();
   return child;
 }
 
-/** Debian 12's engine on the default socket. */
+/** Where engines of this user listen: DOCKER_HOST, the default, Docker Desktop, OrbStack, Colima, rootless. */
+function candidateSockets() {
+  const host = process.env.DOCKER_HOST ?? "";
+  if (host.startsWith("unix://")) return [host.slice("unix://".length)];
+  const below = [".docker/run/docker.sock", ".orbstack/run/docker.sock", ".colima/default/docker.sock"];
+  const rootless = process.env.XDG_RUNTIME_DIR ? [join(process.env.XDG_RUNTIME_DIR, "docker.sock")] : [];
+  return [defaultSocket, ...rootless, ...below.map((path) => join(homedir(), path))];
+}
+
+/** The engine that answers, or Debian 12's on the default socket. */
 async function startDefault() {
-  const socket = "/var/run/docker.sock";
-  const answering = await ping(socket);
-  if (answering) return { name: shortVersion(answering), host: `unix://${socket}`, socket, startedByUs: false };
+  for (const candidate of candidateSockets()) {
+    const version = await ping(candidate);
+    if (version)
+      return { name: shortVersion(version), host: `unix://${candidate}`, socket: candidate, startedByUs: false };
+  }
+  const socket = defaultSocket;
   requireDebianRoot();
   install(packages);
-  removeStalePid("/var/run/docker.pid");
-  removeStalePid("/var/run/docker/containerd/containerd.pid");
+  removeStalePid("/var/run/docker.pid", "dockerd");
+  removeStalePid("/var/run/docker/containerd/containerd.pid", "containerd");
   const log = join(state, "default.log");
   say("starting Debian's dockerd");
   const child = daemon("/usr/sbin/dockerd", [], log);
@@ -195,13 +219,12 @@ export async function stopEngine(name) {
   if (!existsSync(file)) return;
   const pid = Number(readFileSync(file, "utf8"));
   rmSync(file, { force: true });
-  try {
+  if (runs(pid, "dockerd")) {
     process.kill(pid, "SIGTERM");
-    for (let tries = 0; tries < 200 && existsSync(`/proc/${pid}`); tries++)
+    // dockerd gives containers 10 s to end, and itself 15 s.
+    for (let tries = 0; tries < 300 && runs(pid, "dockerd"); tries++)
       await new Promise((resolve) => setTimeout(resolve, 100));
-    if (existsSync(`/proc/${pid}`)) process.kill(pid, "SIGKILL");
-  } catch {
-    // Gone already.
+    if (runs(pid, "dockerd")) process.kill(pid, "SIGKILL");
   }
   if (name === "26.1") spawnSync("ip", ["link", "del", "dfdebug0"]);
 }
@@ -212,10 +235,11 @@ function docker(engine, args, options = {}) {
 
 /** Base images that the fixtures name, made on this machine where no registry gives them. */
 export function baseImages(engine, wanted = ["busybox:latest", "debian:bookworm-slim", "node:20-slim"]) {
+  if (!has("docker")) throw new Error("docker's command-line client is missing: install it and try again");
   const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   for (const image of wanted) {
     if (docker(engine, ["image", "inspect", image]).status === 0) continue;
-    if (process.env.DFDEBUG_PULL === "1" && docker(engine, ["pull", image]).status === 0) continue;
+    if (docker(engine, ["pull", "--quiet", image], { timeout: 120_000 }).status === 0) continue;
     const archive = baseArchive(image);
     say(`importing ${image} into engine ${engine.name} (made here, not pulled)`);
     const command = image.startsWith("busybox")
@@ -237,7 +261,8 @@ function baseArchive(image) {
   mkdirSync(cache, { recursive: true });
   const archive = join(cache, `${image.replaceAll(/[^a-z0-9]+/g, "-")}.tar`);
   if (existsSync(archive) && statSync(archive).size > 0) return archive;
-  requireDebianRoot();
+  if (process.platform !== "linux" || !has("apt-get") || process.getuid?.() !== 0)
+    throw new Error(`${image} could not be pulled, and only on Debian, as root, it can be made: docker pull ${image}`);
   install(packages);
   const fresh = archive.replace(/\.tar$/, ".new.tar");
   rmSync(fresh, { recursive: true, force: true });

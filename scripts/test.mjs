@@ -14,8 +14,18 @@ const inCi = process.env.CI === "true";
 
 let passed = 0;
 let failed = 0;
+/** What runs now, to be ended when we are. */
+let running;
+let interrupted = false;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.on(signal, () => {
+    interrupted = true;
+    running?.kill(signal);
+  });
 
 function command(title, file, args, env = {}) {
+  // The engines that we started are still stopped.
+  if (interrupted) throw new Error("interrupted");
   return new Promise((resolve) => {
     const started = Date.now();
     const child = spawn(file, args, {
@@ -23,7 +33,11 @@ function command(title, file, args, env = {}) {
       stdio: ["ignore", "inherit", "inherit"],
       env: { ...process.env, ...env },
     });
-    child.on("error", () => resolve(false));
+    running = child;
+    child.on("error", (error) => {
+      console.error(error.message);
+      resolve(false);
+    });
     child.on("close", (code) => {
       console.log(`${code === 0 ? "ok  " : "FAIL"} ${title} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
       resolve(code === 0);
