@@ -7,7 +7,8 @@ import { BuildSession, localContexts } from "./build-session.js";
 import { buildMetadata, BuildkitConnection, randomId, unary, type EngineTransport } from "./connection.js";
 import { CallError } from "./failures.js";
 import { planError } from "./failure-report.js";
-import type { SolveRequest } from "./gen/control.js";
+import { planRequest } from "./planned-graph.js";
+import { openSolve } from "./export.js";
 import { BuildkitSession, type FileSource } from "./session/session.js";
 import { Solver } from "./solver.js";
 import { StatusReader } from "./status.js";
@@ -42,6 +43,8 @@ export class BuildkitEngine implements BuildEngine {
 
   async open(request: BuildRequest, options: { signal?: AbortSignal }): Promise<BuildkitBuild> {
     const { signal } = options;
+    // What is wrong with the Dockerfile or the target is said before the engine is asked, and better.
+    if (request.dockerfile) planRequest(request, request.dockerfile);
     const lifetime = new Lifetime();
     const emitter = new BuildEvents();
     try {
@@ -63,7 +66,13 @@ export class BuildkitEngine implements BuildEngine {
       lifetime.defer(() => {
         ending.abort(new CancelledError("The build was closed"));
       });
-      const outcome = unary(connection.control, "solve", solveRequest(ref, id, request), metadata, ending.signal).then(
+      const outcome = unary(
+        connection.control,
+        "solve",
+        openSolve(ref, id, request.names, request.network === "host" ? ["network.host"] : []),
+        metadata,
+        ending.signal,
+      ).then(
         (response) => response.ExporterResponse,
         (error: unknown) => {
           throw error instanceof CallError ? planError(error, request, request.dockerfile) : error;
@@ -138,22 +147,4 @@ function contextUrlOf(request: BuildRequest, id: string): string | undefined {
     case "empty":
       return undefined;
   }
-}
-
-/** The solve that stays open: no frontend and no definition, for dfdebug is the frontend. */
-function solveRequest(ref: string, session: string, request: BuildRequest): SolveRequest {
-  const attrs: Record<string, string> = request.names.length > 0 ? { name: request.names.join(",") } : {};
-  return {
-    Ref: ref,
-    Definition: undefined,
-    ExporterDeprecated: "moby",
-    ExporterAttrsDeprecated: attrs,
-    Session: session,
-    Frontend: "",
-    FrontendAttrs: {},
-    Cache: { Exports: [], Imports: [] },
-    Entitlements: request.network === "host" ? ["network.host"] : [],
-    Internal: false,
-    Exporters: [{ Type: "moby", Attrs: attrs }],
-  };
 }

@@ -3,11 +3,15 @@ import type { BuildRequest, ImageConfig } from "../engine.js";
 import { buildMetadata, randomId, unary, type BuildkitConnection } from "./connection.js";
 import { CallError } from "./failures.js";
 import { planError } from "./failure-report.js";
-import type { PlannedGraph } from "./planned-graph.js";
-import type { BuildkitState } from "./state.js";
 import { BuildGraph } from "./graph.js";
+import type { PlannedGraph } from "./planned-graph.js";
+import { Solver } from "./solver.js";
+import type { BuildkitState } from "./state.js";
 
-/** Makes an image of a state with a Control.Solve of its own; what is built already is not built again. Returns its id. */
+/**
+ * Makes an image of a state, in a build of its own beside the one that is open; what is built already is not built again.
+ * The configuration goes with the result, for the engine's exporter reads it nowhere else. Returns the image's id.
+ */
 export async function exportState(
   parts: { connection: BuildkitConnection; request: BuildRequest; session: { id: string } },
   planned: PlannedGraph,
@@ -15,38 +19,67 @@ export async function exportState(
   name: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const { control } = parts.connection;
+  const { connection } = parts;
+  const { control } = connection;
   const ref = randomId();
-  const attrs = {
-    ...(name === undefined ? {} : { name }),
-    "containerimage.config": JSON.stringify(imageOf(planned, state.config)),
-  };
+  const metadata = buildMetadata(ref);
+  const ending = new AbortController();
+  const outcome = unary(
+    control,
+    "solve",
+    openSolve(ref, parts.session.id, name === undefined ? [] : [name], []),
+    metadata,
+    ending.signal,
+  ).then((response) => response.ExporterResponse);
+  outcome.catch(() => undefined);
   try {
-    const response = await unary(
-      control,
-      "solve",
+    const solver = new Solver({ connection, metadata, outcome });
+    await solver.ping(signal);
+    const graph = new BuildGraph(state.edge ? planned.graph.upTo(state.edge) : BuildGraph.empty());
+    const solved = await solver.solve(graph.result, graph, signal);
+    if (solved.status === "failed") throw solved.error;
+    const config = Buffer.from(JSON.stringify(imageOf(planned, state.config)));
+    await solver.return(
       {
-        Ref: ref,
-        Definition: state.edge ? planned.graph.upTo(state.edge) : BuildGraph.empty(),
-        ExporterDeprecated: "moby",
-        ExporterAttrsDeprecated: attrs,
-        Session: parts.session.id,
-        Frontend: "",
-        FrontendAttrs: {},
-        Cache: { Exports: [], Imports: [] },
-        Entitlements: [],
-        Internal: false,
-        Exporters: [{ Type: "moby", Attrs: attrs }],
+        result: {
+          result: solved.id === "" ? undefined : { $case: "ref", value: { id: solved.id, def: undefined } },
+          metadata: { "containerimage.config": config },
+        },
+        error: undefined,
       },
-      buildMetadata(ref),
       signal,
     );
-    return response.ExporterResponse["containerimage.digest"] ?? "";
+    const response = await outcome;
+    return response["containerimage.digest"] ?? response["containerimage.config.digest"] ?? "";
   } catch (error) {
+    ending.abort();
     if (!(error instanceof CallError)) throw error;
     if (error.message === "") throw new BuildError("The image could not be made", { code: "EXPORT", cause: error });
     throw planError(error, parts.request, planned.plan.dockerfile);
   }
+}
+
+/** The solve that stays open: no frontend and no definition, for dfdebug is the frontend; it exports to the engine's images. */
+export function openSolve(
+  ref: string,
+  session: string,
+  names: readonly string[],
+  entitlements: readonly string[],
+): Parameters<BuildkitConnection["control"]["solve"]>[0] {
+  const attrs: Record<string, string> = names.length > 0 ? { name: names.join(",") } : {};
+  return {
+    Ref: ref,
+    Definition: undefined,
+    ExporterDeprecated: "moby",
+    ExporterAttrsDeprecated: attrs,
+    Session: session,
+    Frontend: "",
+    FrontendAttrs: {},
+    Cache: { Exports: [], Imports: [] },
+    Entitlements: [...entitlements],
+    Internal: false,
+    Exporters: [{ Type: "moby", Attrs: attrs }],
+  };
 }
 
 /** An image-spec Image for a state: the exporter adds layers and history for them. */

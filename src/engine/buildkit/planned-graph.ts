@@ -126,6 +126,16 @@ function imageOf(graph: BuildGraph, edge: Edge | undefined): { name: string; ver
   return undefined;
 }
 
+/** The plan of a request's Dockerfile. Throws DockerfileError. */
+export function planRequest(request: BuildRequest, dockerfile: Dockerfile): Plan {
+  return planBuild(dockerfile, {
+    target: request.target,
+    buildArgs: request.buildArgs,
+    platform: request.platform,
+    namedContexts: new Set(request.buildContexts.keys()),
+  });
+}
+
 /** Brings the frontend's answer and our own plan of the same text together. */
 export function planGraph(
   result: Result,
@@ -141,12 +151,7 @@ export function planGraph(
   const definition = value?.$case === "ref" ? value.value.def : undefined;
   const graph = new BuildGraph(definition ?? BuildGraph.empty());
   const dockerfile = input.dockerfile ?? parseServed(graph, input.request.dockerfileName);
-  const plan = planBuild(dockerfile, {
-    target: input.request.target,
-    buildArgs: input.request.buildArgs,
-    platform: input.request.platform,
-    namedContexts: new Set(input.request.buildContexts.keys()),
-  });
+  const plan = planRequest(input.request, dockerfile);
   return new PlannedGraph(plan, graph, result.metadata, input.request);
 }
 
