@@ -107,6 +107,8 @@ export class BuildkitBuild implements Build {
   }
 
   async runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome> {
+    // A failure is to be opened at once: which toolbox there is can be found out meanwhile.
+    void this.toolbox.resolve();
     const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
     if (solved.status === "failed")
       return { status: "failed", failure: await this.report(solved, undefined, options.signal) };

@@ -18,11 +18,23 @@ export class ToolboxMounter {
   private readonly solver: Solver;
   private readonly session: BuildSession;
   private mounted: Promise<ToolboxState> | undefined;
+  private resolved: Promise<ToolboxSource> | undefined;
 
   constructor(source: () => Promise<ToolboxSource>, solver: Solver, session: BuildSession) {
     this.source = source;
     this.solver = solver;
     this.session = session;
+  }
+
+  /** Finds out which toolbox there is while the build runs; nothing is sent for it. */
+  resolve(): Promise<ToolboxSource> {
+    if (!this.resolved) {
+      this.resolved = this.source();
+      this.resolved.catch(() => {
+        this.resolved = undefined;
+      });
+    }
+    return this.resolved;
   }
 
   /** The mounted toolbox, or why there is none; never rejects for want of one. */
@@ -35,7 +47,7 @@ export class ToolboxMounter {
   }
 
   private async solve(signal: AbortSignal | undefined): Promise<ToolboxState> {
-    const source = await this.source();
+    const source = await this.resolve();
     if (source.kind === "none") return { available: false, reason: source.reason, hint: source.hint };
     const { identifier, attrs } =
       source.kind === "directory"
