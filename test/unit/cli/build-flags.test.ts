@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import {
+  parseBuildArgs,
+  parseBuildContexts,
+  parseLabels,
+  parseSecret,
+  parseSsh,
+  parseTags,
+} from "../../../src/cli/build-flags.js";
+import { refusedFlag } from "../../../src/cli/refused-flags.js";
+import { UsageError } from "../../../src/errors.js";
+
+describe("docker build's flags", () => {
+  it("takes build args from the environment where they have no value", () => {
+    const args = parseBuildArgs(["A=1=2", "B", "MISSING", "EMPTY="], { B: "from env" });
+    expect([...args]).toEqual([
+      ["A", "1=2"],
+      ["B", "from env"],
+      ["EMPTY", ""],
+    ]);
+    expect(() => parseBuildArgs(["=x"], {})).toThrow(UsageError);
+  });
+
+  it("reads labels and contexts", () => {
+    expect([...parseLabels(["a=b=c", "bare"])]).toEqual([
+      ["a", "b=c"],
+      ["bare", ""],
+    ]);
+    expect([...parseBuildContexts(["Base=docker-image://alpine", "src=../x"], "/work/here")]).toEqual([
+      ["base", "docker-image://alpine"],
+      ["src", "/work/x"],
+    ]);
+    expect(() => parseBuildContexts(["broken"], "/")).toThrow(UsageError);
+  });
+
+  it("reads secrets", () => {
+    expect(parseSecret("id=a,src=f", {}, "/w")).toEqual({ id: "a", source: { file: "/w/f" } });
+    expect(parseSecret("id=a,env=V", { V: "x" }, "/w")).toEqual({ id: "a", source: { env: "V" } });
+    expect(parseSecret("id=a", { a: "x" }, "/w")).toEqual({ id: "a", source: { env: "a" } });
+    expect(parseSecret("type=file,id=a", { a: "x" }, "/w")).toEqual({ id: "a", source: { file: "/w/a" } });
+    expect(parseSecret('"id=a,b",src=f', {}, "/w")).toEqual({ id: "a,b", source: { file: "/w/f" } });
+    expect(() => parseSecret("src=f", {}, "/w")).toThrow(UsageError);
+    expect(() => parseSecret("id=a,env=V", {}, "/w")).toThrow(UsageError);
+    expect(() => parseSecret("id=a,mode=1", {}, "/w")).toThrow(UsageError);
+  });
+
+  it("reads ssh agents", () => {
+    expect(parseSsh("default", { SSH_AUTH_SOCK: "/s" }, "/w")).toEqual({ id: "default", paths: [] });
+    expect(parseSsh("k=a,b", {}, "/w")).toEqual({ id: "k", paths: ["/w/a", "/w/b"] });
+    expect(() => parseSsh("default", {}, "/w")).toThrow(UsageError);
+  });
+
+  it("checks image names", () => {
+    expect(parseTags(["a", "a/b:c", "localhost:5000/x/y:1.0", "reg.example.com/a-b_c"])).toHaveLength(4);
+    for (const bad of ["A", "a:", "a b", "-x", "a/:b"]) expect(() => parseTags([bad])).toThrow(UsageError);
+  });
+
+  it("says why a flag of docker build is refused", () => {
+    expect(refusedFlag(["build", "--push", "."])).toContain("docker push");
+    expect(refusedFlag(["build", "--output=x"])).toContain("docker build -o");
+    expect(refusedFlag(["build", "--whatever"])).toBeUndefined();
+  });
+});

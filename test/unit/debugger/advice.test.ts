@@ -1,0 +1,40 @@
+import { describe, expect, it } from "vitest";
+import { adviceFor } from "../../../src/debugger/advice.js";
+import { exitCodeMeaning } from "../../../src/debugger/exit-codes.js";
+import { FakeBuild } from "../../support/fake-engine.js";
+
+function advice(run: string, line: string, exitCode = 1): string {
+  const step = new FakeBuild(`FROM scratch\nRUN ${run}\n`).steps[1];
+  if (!step) throw new Error("no step");
+  return adviceFor(step, [line], exitCode).join("\n");
+}
+
+describe("advice", () => {
+  it.each([
+    ["apt-get install x", "E: Unable to locate package x", "apt-get update in the same RUN"],
+    ["apt-get update && apt-get install x", "E: Unable to locate package x", "no package x for this release"],
+    ["npm ci", "npm error `npm ci` can only install packages when your package.json and package-lock.json", "disagree"],
+    ["./run.sh", "/bin/sh: 1: ./run.sh: not found\r", "run.sh is not installed"],
+    ["./run.sh", "env: 'bash\\r': No such file or directory", "Windows line endings"],
+    ["/app", "exec /app: exec format error", "another CPU"],
+    ["curl x", "curl: (6) Could not resolve host: x", "resolve names"],
+    ["--network=none curl x", "curl: (6) Could not resolve host: x", "--network=none"],
+    ["x", "write error: No space left on device", "disk is full"],
+    ["git clone x", "Host key verification failed.", "--mount=type=ssh"],
+    ["sudo x", "/bin/sh: 1: sudo: not found", "no sudo"],
+    ["set -o pipefail", "/bin/sh: 1: set: Illegal option -o pipefail", "SHELL"],
+  ])("%s: %s", (run, line, expected) => {
+    expect(advice(run, line)).toContain(expected);
+  });
+
+  it("says nothing of what it does not know", () => {
+    expect(advice("x", "something went wrong")).toBe("");
+  });
+
+  it("knows exit codes", () => {
+    expect(exitCodeMeaning(127)).toBe("command not found");
+    expect(exitCodeMeaning(137)).toContain("out of memory");
+    expect(exitCodeMeaning(144)).toBe("killed by signal 16");
+    expect(exitCodeMeaning(3)).toBeUndefined();
+  });
+});

@@ -1,0 +1,142 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DebugSession } from "../../../src/debugger/session.js";
+import type { SessionEvent } from "../../../src/debugger/state.js";
+import { CancelledError, DockerfileError, EngineError, SessionStateError, UsageError } from "../../../src/errors.js";
+import { FakeBuild } from "../../support/fake-engine.js";
+
+const failing = "FROM scratch\nRUN write /a 1\nRUN print hello; fail 7\nRUN write /b 2\n";
+
+describe("DebugSession", () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "dfdebug-session-"));
+  });
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("ends built", async () => {
+    const build = new FakeBuild("FROM scratch\nRUN write /a 1\n");
+    await using session = new DebugSession(build);
+    const events: SessionEvent[] = [];
+    session.subscribe((event) => events.push(event));
+    expect(session.state).toEqual({ kind: "idle" });
+    expect(await session.start()).toMatchObject({ kind: "ended", result: { status: "built" } });
+    expect(build.finished).toBe(1);
+    expect(events.at(-1)).toMatchObject({ type: "ended", result: { status: "built" } });
+  });
+
+  it("stops at a failure, keeps its output, and terminates as failed", async () => {
+    const build = new FakeBuild(failing);
+    await using session = new DebugSession(build);
+    const stopped = await session.start();
+    expect(stopped).toMatchObject({
+      kind: "stopped",
+      reason: "failure",
+      step: { number: 3 },
+      failure: { exitCode: 7 },
+    });
+    expect(stopped.kind === "stopped" && session.logs.lines(stopped.step).map(({ text }) => text)).toEqual(["hello"]);
+    expect(build.finished).toBe(0);
+    expect(await session.terminate()).toMatchObject({ status: "failed", failure: { exitCode: 7 } });
+    expect(await session.terminate()).toMatchObject({ status: "failed" });
+  });
+
+  it("retries a step as a real one, never runs a built step twice, and goes on", async () => {
+    const build = new FakeBuild(failing);
+    await using session = new DebugSession(build);
+    await session.start();
+    expect(await session.retry("RUN write /fixed yes")).toMatchObject({ status: "done" });
+    expect(session.pendingFix?.diff).toContain("+RUN write /fixed yes");
+    expect(await session.continue()).toMatchObject({ kind: "ended", result: { status: "built" } });
+    expect(build.ran).toEqual([
+      "FROM scratch",
+      "RUN write /a 1",
+      "RUN print hello; fail 7",
+      "RUN write /fixed yes",
+      "RUN write /b 2",
+    ]);
+  });
+
+  it("stops again when a retry fails, and changes nothing when it does not parse", async () => {
+    await using session = new DebugSession(new FakeBuild(failing));
+    const before = await session.start();
+    await expect(session.retry("RUNN x")).rejects.toBeInstanceOf(DockerfileError);
+    expect(session.state).toBe(before);
+    expect(await session.retry("RUN fail 9")).toMatchObject({ status: "failed" });
+    expect(session.state).toMatchObject({ kind: "stopped", failure: { exitCode: 9 } });
+    expect(session.pendingFix).toBeUndefined();
+  });
+
+  it("rejects commands that make no sense in the state, and stays as it was", async () => {
+    await using session = new DebugSession(new FakeBuild(failing));
+    for (const command of [() => session.continue(), () => session.retry("RUN true"), () => session.writeFix()])
+      await expect(command()).rejects.toBeInstanceOf(SessionStateError);
+    expect(session.state).toEqual({ kind: "idle" });
+    await session.start();
+    await expect(session.start()).rejects.toBeInstanceOf(SessionStateError);
+    await session.terminate();
+    for (const command of [() => session.start(), () => session.continue(), () => session.retry("RUN true")])
+      await expect(command()).rejects.toBeInstanceOf(SessionStateError);
+  });
+
+  it("writes the fix whole, with permissions and line endings, through a symlink", async () => {
+    const source = failing.replaceAll("\n", "\r\n");
+    const file = join(folder, "real");
+    writeFileSync(file, source);
+    chmodSync(file, 0o640);
+    symlinkSync("real", join(folder, "Dockerfile"));
+    await using session = new DebugSession(new FakeBuild(source), { dockerfilePath: join(folder, "Dockerfile") });
+    await session.start();
+    await session.retry("RUN write /c 3");
+    await session.writeFix();
+    expect(readFileSync(file, "utf8")).toBe(source.replace("RUN print hello; fail 7", "RUN write /c 3"));
+    expect(statSync(file).mode & 0o777).toBe(0o640);
+    expect(session.pendingFix).toBeUndefined();
+  });
+
+  it("does not write over a file that changed", async () => {
+    const file = join(folder, "Dockerfile");
+    writeFileSync(file, failing);
+    await using session = new DebugSession(new FakeBuild(failing), { dockerfilePath: file });
+    await session.start();
+    await session.retry("RUN write /c 3");
+    writeFileSync(file, `${failing}# edited\n`);
+    await expect(session.writeFix()).rejects.toBeInstanceOf(UsageError);
+    expect(readFileSync(file, "utf8")).toBe(`${failing}# edited\n`);
+    expect(session.pendingFix).toBeDefined();
+  });
+
+  it("ends cancelled when the signal aborts", async () => {
+    const controller = new AbortController();
+    await using session = new DebugSession(new FakeBuild("FROM scratch\nRUN wait\n"), { signal: controller.signal });
+    const started = session.start();
+    setImmediate(() => controller.abort(new CancelledError()));
+    await expect(started).rejects.toBeInstanceOf(CancelledError);
+    expect(session.state).toMatchObject({ kind: "ended", result: { status: "cancelled" } });
+  });
+
+  it("ends with the error when the engine is lost", async () => {
+    await using session = new DebugSession(new FakeBuild("FROM scratch\nRUN lose\n"));
+    await expect(session.start()).rejects.toBeInstanceOf(EngineError);
+    expect(session.state).toMatchObject({ kind: "ended", result: { status: "error" } });
+  });
+
+  it("runs the hook once, while the build is open", async () => {
+    const calls: string[] = [];
+    const build = new FakeBuild(failing);
+    await using session = new DebugSession(build, {
+      beforeEnd: async () => {
+        calls.push(`finished ${String(build.finished)}`);
+      },
+    });
+    await session.start();
+    await session.terminate();
+    expect(calls).toEqual(["finished 0"]);
+  });
+});
