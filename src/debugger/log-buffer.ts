@@ -1,6 +1,12 @@
 import { StringDecoder } from "node:string_decoder";
 import type { Step } from "../engine/engine.js";
-import { stepKey, type StepKey } from "./route.js";
+
+/** A step's identity across plans: a retry may renumber steps, but stage and place in it stay. */
+type StepKey = string;
+
+function stepKey(step: Step): StepKey {
+  return `${String(step.stage.index)}/${String(step.stageStep)}`;
+}
 
 /** How much of one step's output is remembered. */
 export interface LogLimits {
