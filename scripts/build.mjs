@@ -1,5 +1,6 @@
 // Bundles src/main.ts into dist/. What is imported lazily stays in chunks of its own, so that a command loads only what
 // it needs. Runs from `npm install` too (prepare): a packed tarball brings dist/ along and has no esbuild.
+import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -10,8 +11,9 @@ try {
   esbuild = await import("esbuild");
 } catch {
   if (existsSync(`${root}dist/dfdebug.js`)) process.exit(0);
-  console.error("dfdebug is not built and esbuild is missing: run npm ci first");
-  process.exit(1);
+  // `npm install -g .` in a fresh clone runs this before it has installed anything.
+  execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: root, stdio: ["ignore", 2, 2] });
+  esbuild = await import("esbuild");
 }
 
 rmSync(`${root}dist`, { recursive: true, force: true });

@@ -31,6 +31,13 @@ function runs(step: Step, command: string): boolean {
 
 const rules: readonly Rule[] = [
   {
+    pattern: /exec: "([^"]+)": (?:stat [^:]+: no such file or directory|executable file not found)/,
+    advice: ([, program]) =>
+      /(?:^|\/)(?:sh|bash|ash)$/.test(program ?? "")
+        ? "This stage has no shell: run commands in a stage that has one and COPY --from it, or use exec form with a program that is there."
+        : `There is no ${program ?? "such program"} in this stage: COPY it in before, or check the path.`,
+  },
+  {
     pattern: /E: Unable to locate package (\S+)/,
     advice: ([, name], step) =>
       runs(step, "apt-get update") || runs(step, "apt update")

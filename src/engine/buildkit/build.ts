@@ -109,6 +109,7 @@ export class BuildkitBuild implements Build {
   async runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome> {
     // A failure is to be opened at once: which toolbox there is can be found out meanwhile.
     void this.toolbox.resolve();
+    this.finishEmptyBases();
     const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
     if (solved.status === "failed")
       return { status: "failed", failure: await this.report(solved, undefined, options.signal) };
@@ -215,6 +216,13 @@ export class BuildkitBuild implements Build {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.finished) log("buildkit", "build ends without an image", { ref: this.parts.ref });
     await this.parts.lifetime[Symbol.asyncDispose]();
+  }
+
+  /** FROM scratch has no work that anybody could report. */
+  private finishEmptyBases(): void {
+    for (const step of this.steps)
+      if (step.instruction.keyword === "FROM" && step.dependsOn.length === 0 && !this.planned.place(step).after)
+        this.parts.status.finishStep(step, "done", 0);
   }
 
   private failureOf(step: Step): StepFailure {
