@@ -12,7 +12,14 @@ try {
 } catch {
   if (existsSync(`${root}dist/dfdebug.js`)) process.exit(0);
   // `npm install -g .` in a fresh clone runs this before it has installed anything.
-  execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: root, stdio: ["ignore", 2, 2] });
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^npm_config_(global|prefix|location)$/i.test(name)),
+  );
+  execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+    cwd: root,
+    env,
+    stdio: ["ignore", 2, 2],
+  });
   esbuild = await import("esbuild");
 }
 
