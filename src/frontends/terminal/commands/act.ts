@@ -155,12 +155,17 @@ function introduction(
 const looking =
   /^(ls|ll|cd|pwd|cat|less|more|head|tail|grep|find|env|printenv|echo|printf|which|type|command|history|clear|exit|id|whoami|stat|file|df|du|ps|top|uname|date|tree|vi|vim|nano|man|help|alias|set|export|unset|true|test|\[)\b/;
 
+/** What could stand in a Dockerfile: it changed something, and needs nothing that only the shell has. */
+function isCandidate(text: string): boolean {
+  return !looking.test(text) && !text.includes("/.dfdebug");
+}
+
 /** Offers the last command that worked in the shell as the fix of a failed RUN. */
 export async function offerFix(context: CommandContext, outcome: ShellOutcome): Promise<CommandEnd> {
   const { stopped, console } = context;
   const { instruction } = stopped.step;
   if (instruction.keyword !== "RUN" || stopped.reason !== "failure") return "stay";
-  const worked = outcome.commands.findLast(({ text, exitCode }) => exitCode === 0 && !looking.test(text.trim()));
+  const worked = outcome.commands.findLast(({ text, exitCode }) => exitCode === 0 && isCandidate(text.trim()));
   if (!worked) return "stay";
   const same = worked.text.trim() === joinedShellText(instruction)?.trim();
   const shown = sanitizeLine(worked.text.replaceAll("\n", " "));
