@@ -1,13 +1,15 @@
-import { createHash, createPublicKey, generateKeyPairSync, randomBytes, verify } from "node:crypto";
-import { execFileSync, spawn } from "node:child_process";
+import { createHash, createPublicKey, generateKeyPairSync, randomBytes, verify, type JsonWebKey } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bytesField, encodeMessage, readFields } from "../../../../../src/engine/buildkit/session/protobuf.js";
+import { KeyAgent } from "../../../../../src/engine/buildkit/session/ssh-key-agent.js";
 import { SshReader, sshString, sshUint32 } from "../../../../../src/engine/buildkit/session/ssh-wire.js";
+import { keys } from "./keys.js";
 import { Peer, type Call } from "./peer.js";
 
 const getSecret = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
@@ -194,64 +196,68 @@ describe("ssh", () => {
     }));
   }
 
-  const keygen = (name: string, ...options: string[]): string => {
+  const keyFile = (name: keyof typeof keys): string => {
     const file = join(root, name);
-    if (!existsSync(file)) execFileSync("ssh-keygen", ["-q", "-f", file, "-C", `${name}@test`, ...options]);
+    writeFileSync(file, keys[name].privateKey);
     return file;
   };
 
-  test.each([
-    ["ed25519", ["-t", "ed25519", "-N", ""]],
-    ["rsa", ["-t", "rsa", "-b", "2048", "-N", ""]],
-    ["rsa-pem", ["-t", "rsa", "-b", "2048", "-m", "PEM", "-N", ""]],
-    ["rsa-pkcs8", ["-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", ""]],
-    ["ecdsa256", ["-t", "ecdsa", "-b", "256", "-N", ""]],
-    ["ecdsa384", ["-t", "ecdsa", "-b", "384", "-N", ""]],
-    ["ecdsa521", ["-t", "ecdsa", "-b", "521", "-N", ""]],
-  ])("signs with a key file: %s", async (name, options) => {
-    const file = keygen(name, ...options);
-    await using peer = await Peer.open({ ssh: [{ id: "default", paths: [file] }] });
+  const names = ["ed25519", "rsa", "rsa-pem", "ecdsa256", "ecdsa384", "ecdsa521", "ecdsa-pkcs8"] as const;
+
+  test.each(names)("signs with a key file: %s", async (name) => {
+    await using peer = await Peer.open({ ssh: [{ id: "default", paths: [keyFile(name)] }] });
     const [identity] = identities((await talk(peer, [list]))[0]);
     if (!identity) throw new Error("no identity");
-    const publicLine = readFileSync(`${file}.pub`, "utf8").split(" ");
-    expect(identity.blob.toString("base64")).toBe(publicLine[1]);
+    const publicBlob = Buffer.from(keys[name].publicKey.split(" ")[1] ?? "", "base64");
+    expect(identity.blob).toEqual(publicBlob);
     const data = randomBytes(100);
     for (const flags of name.startsWith("rsa") ? [0, 2, 4] : [0]) {
       const [answer] = await talk(peer, [signing(identity.blob, data, flags)]);
       const reader = new SshReader(answer ?? Buffer.alloc(0));
       expect(reader.byte()).toBe(14);
-      expect(isValid(`${file}.pub`, data, reader.string())).toBe(true);
+      expect(isValid(publicBlob, data, reader.string())).toBe(true);
     }
   });
 
+  test("signs with several keys of one --ssh", async () => {
+    await using peer = await Peer.open({
+      ssh: [{ id: "default", paths: [keyFile("rsa"), keyFile("ecdsa256")] }],
+    });
+    const comments = identities((await talk(peer, [list]))[0]).map(({ comment }) => comment);
+    expect(comments).toEqual(["rsa@test", "ecdsa256@test"]);
+  });
+
   /** By the public key that ssh-keygen wrote. */
-  function isValid(publicFile: string, data: Buffer, signature: Buffer): boolean {
+  function isValid(publicBlob: Buffer, data: Buffer, signature: Buffer): boolean {
+    const fields = new SshReader(publicBlob);
+    const type = fields.string().toString();
     const reader = new SshReader(signature);
     const algorithm = reader.string().toString();
     const raw = reader.string();
-    if (algorithm === "ssh-ed25519") {
-      const blob = new SshReader(Buffer.from(readFileSync(publicFile, "utf8").split(" ")[1] ?? "", "base64"));
-      blob.string();
-      const jwk = { kty: "OKP", crv: "Ed25519", x: blob.string().toString("base64url") };
+    if (type === "ssh-ed25519") {
+      const jwk = { kty: "OKP", crv: "Ed25519", x: fields.string().toString("base64url") };
       return verify(null, data, createPublicKey({ key: jwk, format: "jwk" }), raw);
     }
-    const key = createPublicKey(execFileSync("ssh-keygen", ["-e", "-m", "PKCS8", "-f", publicFile]));
-    const hashes: Record<string, string> = {
-      "ssh-rsa": "sha1",
-      "rsa-sha2-256": "sha256",
-      "rsa-sha2-512": "sha512",
-      "ecdsa-sha2-nistp256": "sha256",
-      "ecdsa-sha2-nistp384": "sha384",
-      "ecdsa-sha2-nistp521": "sha512",
-    };
-    if (!algorithm.startsWith("ecdsa")) return verify(hashes[algorithm], data, key, raw);
-    const size = { nistp256: 32, nistp384: 48, nistp521: 66 }[algorithm.slice("ecdsa-sha2-".length)] ?? 0;
+    if (type === "ssh-rsa") {
+      const [e, n] = [fields.integer(), fields.integer()].map((value) => value.toString("base64url"));
+      const key = createPublicKey({ key: { kty: "RSA", n, e } as JsonWebKey, format: "jwk" });
+      const hashes: Record<string, string> = { "ssh-rsa": "sha1", "rsa-sha2-256": "sha256", "rsa-sha2-512": "sha512" };
+      return verify(hashes[algorithm], data, key, raw);
+    }
+    expect(algorithm).toBe(type);
+    fields.string();
+    const point = fields.string().subarray(1);
+    const size = point.length / 2;
+    const [crv, hash] = { 32: ["P-256", "sha256"], 48: ["P-384", "sha384"], 66: ["P-521", "sha512"] }[size] ?? [];
+    const [x, y] = [point.subarray(0, size), point.subarray(size)].map((value) => value.toString("base64url"));
+    const key = createPublicKey({ key: { kty: "EC", crv, x, y } as JsonWebKey, format: "jwk" });
     const pair = new SshReader(raw);
-    const [r, s] = [pair.integer(), pair.integer()];
     const joined = Buffer.alloc(2 * size);
-    r.copy(joined, size - r.length);
-    s.copy(joined, 2 * size - s.length);
-    return verify(hashes[algorithm], data, { key, dsaEncoding: "ieee-p1363" }, joined);
+    for (const end of [size, 2 * size]) {
+      const half = pair.integer();
+      half.copy(joined, end - half.length);
+    }
+    return verify(hash, data, { key, dsaEncoding: "ieee-p1363" }, joined);
   }
 
   test("Ed25519 in PEM", async () => {
@@ -267,8 +273,7 @@ describe("ssh", () => {
   });
 
   test("answers nothing but listing and signing", async () => {
-    const file = keygen("ed25519", "-t", "ed25519", "-N", "");
-    await using peer = await Peer.open({ ssh: [{ id: "default", paths: [file] }] });
+    await using peer = await Peer.open({ ssh: [{ id: "default", paths: [keyFile("ed25519")] }] });
     const remove = Buffer.of(19);
     const extension = Buffer.concat([Buffer.of(27), sshString("session-bind@openssh.com")]);
     const answers = await talk(peer, [remove, extension, list]);
@@ -277,28 +282,39 @@ describe("ssh", () => {
     expect(await talk(peer, [signing(Buffer.from("other key"), Buffer.from("x"), 0)])).toEqual([Buffer.of(5)]);
   });
 
-  test("forwards to the user's agent, which cannot be changed", async () => {
-    const file = keygen("ed25519", "-t", "ed25519", "-N", "");
+  test("forwards to the user's agent, and passes on nothing that could change it", async () => {
+    const agent = await KeyAgent.load([keyFile("ed25519")]);
+    const asked: (number | undefined)[] = [];
+    const server = createServer((socket) => {
+      let data: Buffer = Buffer.alloc(0);
+      socket.on("data", (chunk) => {
+        data = Buffer.concat([data, chunk]);
+        void (async () => {
+          while (data.length >= 4 && data.length >= 4 + data.readUInt32BE(0)) {
+            const request = data.subarray(4, 4 + data.readUInt32BE(0));
+            data = data.subarray(4 + request.length);
+            asked.push(request[0]);
+            socket.write(sshString(await agent.answer(request)));
+          }
+        })();
+      });
+    });
     const socket = join(root, "agent.sock");
-    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: ["ignore", "pipe", "ignore"] });
-    await once(agent.stdout, "data");
-    const env = { ...process.env, SSH_AUTH_SOCK: socket };
-    execFileSync("ssh-add", ["-q", file], { env });
+    await once(server.listen(socket), "listening");
     try {
-      expect(statSync(socket).isSocket()).toBe(true);
       await using peer = await Peer.open({ ssh: [{ id: "work", paths: [socket] }] });
       expect((await peer.unary(checkAgent, encodeMessage({ 1: "work" }))).status.code).toBe(0);
       const answers = await talk(peer, [Buffer.of(19), list], "work");
       expect(answers[0]).toEqual(Buffer.of(5));
       expect(identities(answers[1]).map(({ comment }) => comment)).toEqual(["ed25519@test"]);
+      expect(asked).toEqual([11]);
     } finally {
-      agent.kill();
-      await once(agent, "close");
+      server.close();
     }
   });
 
   test("says which id, key or agent is not there", async () => {
-    const locked = keygen("locked", "-t", "ed25519", "-N", "passphrase");
+    const locked = keyFile("locked");
     const plain = join(root, "plain");
     writeFileSync(plain, "not a key");
     const ssh = [
