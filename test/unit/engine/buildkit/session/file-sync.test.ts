@@ -14,6 +14,7 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setAttributeSync } from "@napi-rs/xattr";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Stat } from "../../../../../src/engine/buildkit/gen/stat.js";
 import type { TransferEvent } from "../../../../../src/engine/buildkit/session/file-sync.js";
@@ -66,6 +67,19 @@ describe("a folder", () => {
     expect(zlink).toMatchObject({ linkname: "file", size: 5n });
     expect([...contents.keys()].sort()).toEqual(["file", "old"]);
     expect(contents.get("file")?.toString()).toBe("hello");
+  });
+
+  test("has its extended attributes, binary ones too", async () => {
+    for (const name of ["plain", "marked é"]) writeFileSync(join(root, name), "");
+    symlinkSync("marked é", join(root, "link"));
+    setAttributeSync(join(root, "marked é"), "user.note", Buffer.of(0, 255, 65));
+    await using peer = await Peer.open({ sources: folder() });
+    const { stats } = await receive(peer, fromContext);
+    expect(stats.map(({ path, xattrs }) => [path, xattrs])).toEqual([
+      ["link", {}],
+      ["marked é", { "user.note": Buffer.of(0, 255, 65) }],
+      ["plain", {}],
+    ]);
   });
 
   test("brings files of every size whole", async () => {
