@@ -118,6 +118,11 @@ export class DockerConnection implements AsyncDisposable {
     return response;
   }
 
+  /** Released with the connection. */
+  own<T extends AsyncDisposable>(resource: T): T {
+    return this.lifetime.own(resource);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.lifetime[Symbol.asyncDispose]();
   }
