@@ -1,4 +1,6 @@
-import { createInterface, type Interface } from "node:readline";
+import { createInterface } from "node:readline";
+import { PassThrough, Writable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
 import { RawTerminal } from "./raw-terminal.js";
 import { detectStyle, type Environment, type Style } from "./style.js";
 
@@ -12,90 +14,147 @@ export interface QuestionOptions {
   readonly complete?: Completer;
 }
 
+export interface ConsoleOptions {
+  readonly stdin: NodeJS.ReadStream;
+  /** The terminal's output stream. */
+  readonly output: NodeJS.WriteStream;
+  readonly env: Environment;
+  /** Called before anything is written or asked: a display that redraws itself must be finished by then. */
+  readonly beforeOutput: () => void;
+}
+
+/** Ctrl-C instead of an answer. */
+const interrupted = Symbol("interrupted");
+
 /** The user's terminal for prompts, questions and text. */
 export class Console {
   readonly style: Style;
   readonly raw: RawTerminal;
-  private readonly stdin: NodeJS.ReadStream;
-  private readonly stdout: NodeJS.WriteStream;
-  /** Called before anything is written or asked: a display that redraws itself must be finished by then. */
+  readonly stdin: NodeJS.ReadStream;
+  private readonly output: NodeJS.WriteStream;
   private readonly beforeOutput: () => void;
 
-  constructor(options: {
-    stdin: NodeJS.ReadStream;
-    stdout: NodeJS.WriteStream;
-    env: Environment;
-    beforeOutput: () => void;
-  }) {
+  constructor(options: ConsoleOptions) {
     this.beforeOutput = options.beforeOutput;
     this.stdin = options.stdin;
-    this.stdout = options.stdout;
-    this.style = detectStyle(options.stdout, options.env);
-    this.raw = new RawTerminal(options.stdin, options.stdout);
+    this.output = options.output;
+    this.style = detectStyle(options.output, options.env);
+    this.raw = new RawTerminal(options.stdin, options.output);
   }
 
   get width(): number {
-    return Math.max(20, this.stdout.columns || 80);
+    return Math.max(20, this.output.columns || 80);
+  }
+
+  /** The terminal is gone: whatever is asked has no answer. */
+  get ended(): boolean {
+    return this.raw.ended;
   }
 
   /** Prints lines. */
   print(...lines: readonly string[]): void {
     this.beforeOutput();
-    for (const line of lines) this.stdout.write(`${line}\n`);
+    for (const line of lines) this.output.write(`${line}\n`);
+  }
+
+  /** Prints lines, and waits while the terminal is slow: for output of any length. */
+  async printSlowly(lines: readonly string[]): Promise<void> {
+    if (lines.length === 0) return;
+    this.beforeOutput();
+    await this.raw.write(`${lines.join("\n")}\n`);
   }
 
   /** A line from the user; undefined at the end of input (Ctrl-D), "" after Ctrl-C. */
-  question(prompt: string, options: QuestionOptions = {}): Promise<string | undefined> {
-    this.beforeOutput();
-    return new Promise((resolve) => {
-      const { complete } = options;
-      const line: Interface = createInterface({
-        input: this.stdin,
-        output: this.stdout,
-        terminal: true,
-        prompt,
-        historySize: 1000,
-        history: [...(options.history ?? [])],
-        removeHistoryDuplicates: true,
-        ...(complete
-          ? {
-              completer: (text: string, done: (error: Error | null, result: [string[], string]) => void) => {
-                complete(text).then(
-                  (result) => done(null, result),
-                  () => done(null, [[], text]),
-                );
-              },
-            }
-          : {}),
-      });
-      let answer: string | undefined;
-      line.once("line", (text) => {
-        answer = text;
-        line.close();
-      });
-      line.once("SIGINT", () => {
-        answer = "";
-        this.stdout.write("^C\n");
-        line.close();
-      });
-      line.once("close", () => {
-        if (answer === undefined) this.stdout.write("\n");
-        resolve(answer);
-      });
-      line.prompt();
-      if (options.initial) line.write(options.initial);
-    });
+  async question(prompt: string, options: QuestionOptions = {}): Promise<string | undefined> {
+    const answer = await this.ask(prompt, options);
+    return answer === interrupted ? "" : answer;
   }
 
-  /** A yes-or-no question; the end of input is No. */
+  /** A yes-or-no question; the end of input and Ctrl-C are No. */
   async confirm(question: string, preset: boolean): Promise<boolean> {
     for (;;) {
-      const answer = await this.question(`${question} ${preset ? "[Y/n]" : "[y/N]"} `);
-      if (answer === undefined) return false;
+      const answer = await this.ask(`${question} ${preset ? "[Y/n]" : "[y/N]"} `, {});
+      if (answer === undefined || answer === interrupted) return false;
       const text = answer.trim().toLowerCase();
       if (text === "") return preset;
       if (text === "y" || text === "yes") return true;
       if (text === "n" || text === "no") return false;
     }
   }
+
+  /** Keys typed ahead are taken, and what follows the line is left for the next question. */
+  private async ask(prompt: string, options: QuestionOptions): Promise<string | typeof interrupted | undefined> {
+    this.beforeOutput();
+    const input = new PassThrough();
+    const line = createInterface({
+      input,
+      output: this.lineOutput(),
+      terminal: true,
+      prompt,
+      historySize: 1000,
+      history: [...(options.history ?? [])],
+      removeHistoryDuplicates: true,
+      ...(options.complete ? { completer: asCompleter(options.complete) } : {}),
+    });
+    const decoder = new StringDecoder("utf8");
+    let isOpen = true;
+    let answer: string | typeof interrupted | undefined;
+    const closed = new Promise<void>((resolve) => {
+      line.once("close", () => {
+        isOpen = false;
+        resolve();
+      });
+    });
+    line.once("line", (text) => {
+      answer = text;
+      line.close();
+    });
+    line.once("SIGINT", () => {
+      answer = interrupted;
+      this.output.write("^C\n");
+      line.close();
+    });
+    // Ctrl-Z: the default would stop the process with the terminal still raw.
+    line.on("SIGTSTP", () => undefined);
+    await using _raw = this.raw.enter(
+      (keys) => {
+        const text = decoder.write(keys);
+        let at = 0;
+        // Key by key: readline would take a chunk with a line in it for a paste, and lose what follows.
+        for (const key of text) {
+          if (!isOpen) break;
+          input.write(key);
+          at += key.length;
+        }
+        this.raw.unread(Buffer.from(text.slice(at)));
+      },
+      () => line.close(),
+    );
+    line.prompt();
+    if (options.initial) line.write(options.initial);
+    await closed;
+    if (answer === undefined) this.output.write("\n");
+    return answer;
+  }
+
+  /** The terminal as readline needs it, without the terminal's own input, which it would take over. */
+  private lineOutput(): Writable {
+    const { output } = this;
+    const lineOutput = new Writable({
+      write: (chunk: Buffer, _encoding, done) => void output.write(chunk, () => done()),
+    });
+    return Object.defineProperties(lineOutput, {
+      columns: { get: () => this.raw.size.columns },
+      rows: { get: () => this.raw.size.rows },
+    });
+  }
+}
+
+function asCompleter(complete: Completer) {
+  return (text: string, done: (error: Error | null, result: [string[], string]) => void): void => {
+    complete(text).then(
+      (result) => done(null, result),
+      () => done(null, [[], text]),
+    );
+  };
 }

@@ -79,6 +79,11 @@ export class Repl {
         complete: (text) => this.complete(stopped, text),
       });
       if (line === undefined) {
+        // Nobody is there to answer.
+        if (this.console.ended) {
+          await this.session.terminate();
+          return;
+        }
         if ((await this.execute(stopped, "quit")) === "leave") return;
         continue;
       }

@@ -43,7 +43,8 @@ class TerminalFrontEnd {
   private progress: Progress | undefined;
   private console: Console | undefined;
   private repl: Repl | undefined;
-  private shellOpened = false;
+  /** The step whose shell was opened last: a shell opens by itself once at each step that fails. */
+  private shellAt: string | undefined;
 
   constructor(session: DebugSession, options: TerminalOptions) {
     this.session = session;
@@ -104,11 +105,12 @@ class TerminalFrontEnd {
       await session.terminate();
       return;
     }
-    const console = (this.console ??= new Console({ ...options, beforeOutput: () => this.endProgress() }));
+    const console = (this.console ??= this.openConsole());
     this.repl ??= new Repl(session, console, { env: options.env, signal: options.signal });
     const context = { session, stopped, console, signal: options.signal };
-    if (options.onFailure === "shell" && !this.shellOpened) {
-      this.shellOpened = true;
+    const place = `${String(stopped.step.stage.index)}/${String(stopped.step.stageStep)}`;
+    if (options.onFailure === "shell" && this.shellAt !== place) {
+      this.shellAt = place;
       try {
         const outcome = await openShell(context, { dirty: false, outside: false });
         if ((await offerFix(context, outcome)) === "leave") return;
@@ -118,6 +120,13 @@ class TerminalFrontEnd {
       }
     }
     await this.repl.run(stopped);
+  }
+
+  /** Prompts go where somebody reads them: standard output may be a pipe. */
+  private openConsole(): Console {
+    const { stdin, stdout, stderr, env } = this.options;
+    const output = stdout.isTTY ? stdout : stderr;
+    return new Console({ stdin, output, env, beforeOutput: () => this.endProgress() });
   }
 
   private showCard(stopped: StoppedState): void {

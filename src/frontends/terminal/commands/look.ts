@@ -4,7 +4,7 @@ import { runAtStep } from "../../../debugger/run-at-step.js";
 import type { FileStat } from "../../../engine/engine.js";
 import { UsageError } from "../../../errors.js";
 import { sourceLines } from "../error-text.js";
-import { LineSanitizer, sanitizeLine, sanitizeLines } from "../sanitize.js";
+import { LineSanitizer, sanitizeLine } from "../sanitize.js";
 import { formatBytes, formatCount } from "../style.js";
 import type { DebuggerCommand } from "./command.js";
 
@@ -47,8 +47,10 @@ export const lookCommands: readonly DebuggerCommand[] = [
     async run({ session, stopped, console, signal }, args) {
       if (args[0] === undefined) throw new UsageError("cat: which file?", { hint: "cat PATH" });
       const state = await session.build.before(stopped.step, { ...(signal ? { signal } : {}) });
+      const text = new LineSanitizer({ colour: false });
       for await (const chunk of state.readFile(absolute(args[0], state.config.WorkingDir)))
-        console.print(...sanitizeLines(chunk));
+        await console.printSlowly(text.push(chunk));
+      await console.printSlowly(text.end());
       return "stay";
     },
   },

@@ -1,8 +1,8 @@
-import { shellText, joinedShellText } from "../../../dockerfile/edit.js";
+import { joinedShellText, shellText } from "../../../dockerfile/edit.js";
 import type { Instruction } from "../../../dockerfile/syntax.js";
 import type { Process, StepContainer } from "../../../engine/engine.js";
 import type { RawTerminal } from "../raw-terminal.js";
-import { prepareLaunch, stepScript, type ShellKind } from "./launcher.js";
+import { prepareLaunch, type ShellKind } from "./launcher.js";
 import { LineEditor } from "./line-editor.js";
 import { MarkerScanner, type ShellMark } from "./markers.js";
 
@@ -30,20 +30,46 @@ export interface ShellOptions {
 
 /** After this the first prompt is given up, and the keyboard is the shell's. Milliseconds. */
 const promptPatience = 3_000;
+/** How long zsh may take from its prompt to the announcement that it takes pastes. Milliseconds. */
+const pastePatience = 200;
+/** What a shell takes in one line. busybox cuts at 1,024 (its line editor), the terminal driver at 4,096 (what dash reads). */
+const longestLine: Readonly<Record<ShellKind, number>> = {
+  bash: Number.POSITIVE_INFINITY,
+  zsh: Number.POSITIVE_INFINITY,
+  ksh: 1_000,
+  ash: 1_000,
+  dash: 4_000,
+  sh: 1_000,
+};
 
-/** Runs an interactive shell in a step's container until it ends; the terminal is raw meanwhile. */
+/** An instruction in the forms in which it can be typed. */
+interface TypedText {
+  /** As written, several lines where it has them. */
+  readonly whole: string;
+  /** On one line; undefined where that is not possible. */
+  readonly joined: string | undefined;
+  /** Runs it from the file it was written to; undefined where there is none. */
+  readonly script: string | undefined;
+}
+
+/**
+ * Runs an interactive shell in a step's container until it ends; the terminal is raw meanwhile. Rejects with
+ * ContainerError when it cannot be started, EngineError when the engine is lost.
+ */
 export async function runShell(container: StepContainer, options: ShellOptions): Promise<ShellOutcome> {
-  const { typed } = options;
+  const { typed, label, terminal, signal } = options;
   const joined = typed && joinedShellText(typed);
   const whole = typed && shellText(typed, container.environment.shell);
-  const launch = await prepareLaunch(container, options, joined === undefined ? whole : undefined);
+  const isTypable = joined !== undefined && joined.length <= longestLine.ash;
+  const launch = await prepareLaunch(container, label, isTypable ? undefined : whole);
   const process = await container.exec({
     argv: launch.argv,
-    env: [...launch.env, ...terminalEnvironment()],
-    tty: options.terminal.size,
-    signal: options.signal,
+    env: terminalEnvironment(),
+    tty: terminal.size,
+    signal,
   });
-  const relay = new Relay(process, options.terminal, { whole, joined });
+  const text = whole === undefined ? undefined : { whole, joined, script: launch.scriptCommand };
+  const relay = new Relay(process, terminal, text);
   return { exitCode: await relay.run(), commands: relay.commands };
 }
 
@@ -56,43 +82,41 @@ function terminalEnvironment(): string[] {
 }
 
 class Relay {
+  readonly commands: ShellCommand[] = [];
   private readonly process: Process;
   private readonly terminal: RawTerminal;
-  private readonly text: { whole: string | undefined; joined: string | undefined };
   private readonly scanner = new MarkerScanner();
   private readonly editor: LineEditor;
-  readonly commands: ShellCommand[] = [];
   private kind: ShellKind = "sh";
   private takesPaste = false;
   private prompts = 0;
+  /** The shell reads a line. */
+  private reads = false;
   private lastHistory: string | undefined;
+  /** What is to be typed; undefined once it was. */
+  private text: TypedText | undefined;
   /** Keys pressed before the instruction was typed wait, so that they do not get into the middle of it. */
   private waiting: Buffer[] | undefined = [];
+  private timer: NodeJS.Timeout | undefined;
 
-  constructor(
-    process: Process,
-    terminal: RawTerminal,
-    text: { whole: string | undefined; joined: string | undefined },
-  ) {
+  constructor(process: Process, terminal: RawTerminal, text: TypedText | undefined) {
     this.process = process;
     this.terminal = terminal;
     this.text = text;
-    this.editor = new LineEditor(terminal, (line) => {
-      this.write(Buffer.from(line));
-    });
+    this.editor = new LineEditor(terminal, (line) => this.write(Buffer.from(line)));
   }
 
   /** Relays until the shell ends; its exit code. */
   async run(): Promise<number> {
     const { process, terminal } = this;
-    await using _raw = terminal.enter();
-    const patience = setTimeout(() => this.release(), promptPatience);
-    const stopKeys = terminal.onKeys((keys) => this.keys(keys));
+    await using _raw = terminal.enter((keys) => this.keys(keys));
+    this.timer = setTimeout(() => this.release(), promptPatience);
     const stopSize = terminal.onResize((size) => process.resize(size.columns, size.rows));
+    process.stdin.on("drain", () => terminal.resumeKeys());
     try {
       for await (const chunk of process.stdout as AsyncIterable<Buffer>) {
         const { output, marks } = this.scanner.take(chunk);
-        // From the prompt on keys are for the line editor, which opens when the prompt has been shown.
+        // From the prompt on keys are for the line editor, which opens when the prompt is complete.
         if (this.edits && marks.some((mark) => mark.type === "prompt")) this.waiting ??= [];
         await terminal.write(this.editor.withoutEcho(output));
         for (const mark of marks) this.mark(mark);
@@ -100,10 +124,11 @@ class Relay {
       await terminal.write(this.scanner.rest());
       return await process.exited;
     } finally {
-      clearTimeout(patience);
-      stopKeys();
+      clearTimeout(this.timer);
       stopSize();
       this.editor.close();
+      this.giveBackKeys();
+      terminal.reset();
     }
   }
 
@@ -119,57 +144,80 @@ class Relay {
         break;
       case "paste":
         this.takesPaste = mark.enabled;
-        if (mark.enabled && this.prompts === 1) this.typeInstruction();
+        if (mark.enabled && this.reads) this.typeText();
         break;
       case "ended":
         this.ended(mark.exitCode, mark.history);
         break;
       case "prompt":
         this.prompts += 1;
-        if (this.edits) {
-          this.editor.begin(this.takeLine(), () => this.release());
-          break;
-        }
-        // Bash and zsh announce bracketed paste just after or before the prompt; others never do.
-        if (this.prompts === 1 && (this.takesPaste || (this.kind !== "bash" && this.kind !== "zsh")))
-          this.typeInstruction();
+        this.reads = false;
+        break;
+      case "input":
+        this.reads = true;
+        this.beginInput();
         break;
     }
   }
 
-  /** Remembers a command with its code: from the shell's history line, or from the local editor. */
-  private ended(exitCode: number, history: string): void {
-    if (this.editor.lastLine !== undefined) {
-      if (this.editor.lastLine.trim() !== "") this.commands.push({ text: this.editor.lastLine.trim(), exitCode });
-      this.editor.lastLine = undefined;
+  private beginInput(): void {
+    if (this.edits) {
+      this.editor.begin(this.takeLine());
+      this.release();
       return;
     }
-    if (history === "" || history === this.lastHistory) return;
-    this.lastHistory = history;
-    const text = history.replace(/^\s*\d+\*?\s+/, "");
-    if (text.trim() !== "" && this.prompts > 0) this.commands.push({ text, exitCode });
+    // zsh says only behind its prompt that it takes pastes.
+    if (this.kind === "zsh" && !this.takesPaste && this.text?.whole.includes("\n")) {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.typeText(), pastePatience);
+    } else this.typeText();
   }
 
-  private typeInstruction(): void {
-    const { whole } = this.text;
-    if (whole !== undefined && this.takesPaste && whole.includes("\n")) {
-      this.text.whole = undefined;
-      this.write(Buffer.from(`\x1b[200~${whole}\x1b[201~`));
-    } else this.write(Buffer.from(this.takeLine()));
+  /** Types the instruction, once, and gives the keyboard to the shell. */
+  private typeText(): void {
+    const { text } = this;
+    if (text && this.takesPaste && text.whole.includes("\n")) {
+      this.text = undefined;
+      this.write(Buffer.from(`\x1b[200~${text.whole}\x1b[201~`));
+    } else if (text) this.write(Buffer.from(this.takeLine()));
     this.release();
   }
 
   /** The instruction on one line, once: as it is, or as the script it was written to. */
   private takeLine(): string {
-    const { whole, joined } = this.text;
-    this.text.whole = undefined;
-    return whole === undefined ? "" : (joined ?? `sh ${stepScript}`);
+    const { text } = this;
+    this.text = undefined;
+    if (!text) return "";
+    const { joined, script } = text;
+    return joined !== undefined && (joined.length <= longestLine[this.kind] || script === undefined)
+      ? joined
+      : (script ?? "");
+  }
+
+  /** Remembers a command with its code: from the shell's history line, or from the local editor. */
+  private ended(exitCode: number, history: string): void {
+    const edited = this.editor.takeLine();
+    if (edited !== undefined) {
+      if (edited.trim() !== "") this.commands.push({ text: edited.trim(), exitCode });
+      return;
+    }
+    if (history === "" || history === this.lastHistory) return;
+    this.lastHistory = history;
+    const text = history.replace(/^\s*\d+\*?\s+/, "").trimEnd();
+    if (text !== "" && this.prompts > 0) this.commands.push({ text, exitCode });
   }
 
   private release(): void {
+    clearTimeout(this.timer);
     const keys = this.waiting ?? [];
     this.waiting = undefined;
     for (const key of keys) this.keys(key);
+  }
+
+  /** Keys that no prompt took are for what asks next. */
+  private giveBackKeys(): void {
+    if (this.waiting && this.waiting.length > 0) this.terminal.unread(Buffer.concat(this.waiting));
+    this.waiting = undefined;
   }
 
   private keys(keys: Buffer): void {
@@ -179,9 +227,7 @@ class Relay {
   }
 
   private write(bytes: Buffer): void {
-    if (!this.process.stdin.writable) return;
-    if (this.process.stdin.write(bytes)) return;
-    this.terminal.pauseKeys();
-    this.process.stdin.once("drain", () => this.terminal.resumeKeys());
+    const { stdin } = this.process;
+    if (stdin.writable && !stdin.write(bytes)) this.terminal.pauseKeys();
   }
 }

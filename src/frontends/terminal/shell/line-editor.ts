@@ -8,15 +8,15 @@ import type { RawTerminal } from "../raw-terminal.js";
  * line is sent when it is complete. The terminal driver of the container echoes it; that echo is taken out.
  */
 export class LineEditor {
-  /** The last line sent, until it is taken. */
-  lastLine: string | undefined;
   private readonly terminal: RawTerminal;
   private readonly send: (text: string) => void;
   private readonly history: string[] = [];
   private readonly decoder = new StringDecoder("utf8");
   private input = new PassThrough();
   private line: Interface | undefined;
-  private echo = "";
+  private lastLine: string | undefined;
+  /** Bytes of the echo still to come. */
+  private echo = Buffer.alloc(0);
 
   constructor(terminal: RawTerminal, send: (text: string) => void) {
     this.terminal = terminal;
@@ -27,92 +27,92 @@ export class LineEditor {
     return this.line !== undefined;
   }
 
-  /** The shell has printed its prompt's marker: editing begins behind the prompt, with `text` typed. */
-  begin(text: string, opened: () => void): void {
+  /** The last line sent, once. */
+  takeLine(): string | undefined {
+    const { lastLine } = this;
+    this.lastLine = undefined;
+    return lastLine;
+  }
+
+  /** The shell's prompt stands on the terminal: editing begins behind it, with `text` typed. */
+  begin(text: string): void {
     if (this.line) return;
-    setImmediate(() => {
-      this.open();
-      if (text !== "") this.line?.write(text);
-      opened();
-    });
+    this.echo = Buffer.alloc(0);
+    this.line = this.open();
+    if (text !== "") this.line.write(text);
   }
 
   /** Keys one by one: readline takes a chunk that holds a whole line for a paste and forgets where the cursor was. */
   keys(keys: Buffer): void {
-    const { input } = this;
     for (const key of this.decoder.write(keys)) {
       // The line was sent: what follows is for what it runs.
       if (this.line === undefined) this.send(key);
-      else input.write(key);
+      else this.input.write(key);
     }
   }
 
   /** Output without the echo of the line that was sent. */
   withoutEcho(output: Buffer): Buffer {
-    if (this.echo === "" || output.length === 0) return output;
-    const text = output.toString("latin1");
-    const expected = Buffer.from(this.echo).toString("latin1");
-    const common = Math.min(text.length, expected.length);
-    if (text.slice(0, common) !== expected.slice(0, common)) {
-      this.echo = "";
+    if (this.echo.length === 0 || output.length === 0) return output;
+    const common = Math.min(output.length, this.echo.length);
+    if (output.compare(this.echo, 0, common, 0, common) !== 0) {
+      this.echo = Buffer.alloc(0);
       return output;
     }
-    this.echo = Buffer.from(expected.slice(common), "latin1").toString("utf8");
+    this.echo = this.echo.subarray(common);
     return output.subarray(common);
   }
 
   close(): void {
-    this.line?.close();
+    const { line } = this;
     this.line = undefined;
+    line?.close();
   }
 
-  private open(): void {
+  private open(): Interface {
+    const { terminal } = this;
     this.input = new PassThrough();
-    const column = this.promptColumn();
     const output = new Writable({
       write: (chunk: Buffer, _encoding, done) => {
-        void this.terminal.write(chunk).then(() => done());
+        terminal.write(chunk).then(() => done(), done);
       },
     });
-    const { columns, rows } = this.terminal.size;
+    Object.defineProperties(output, {
+      columns: { get: () => terminal.size.columns },
+      rows: { get: () => terminal.size.rows },
+    });
+    const stopSize = terminal.onResize(() => output.emit("resize"));
     const line = createInterface({
       input: this.input,
-      output: Object.assign(output, { columns, rows }),
+      output,
       terminal: true,
-      prompt: column,
+      // readline draws its prompt itself: the shell's own is on the line already, so it is drawn again in its place.
+      prompt: terminal.lastLine,
       history: [...this.history],
       historySize: 500,
     });
-    this.line = line;
-    line.on("line", (text) => {
-      this.finish(`${text}\n`, text);
-    });
-    line.on("SIGINT", () => {
-      this.finish("\x03", undefined);
-    });
+    line.on("line", (text) => this.finish(`${text}\n`, text));
+    line.on("SIGINT", () => this.finish("\x03", undefined));
+    // Ctrl-Z at the shell's prompt stops nothing, dfdebug least of all.
+    line.on("SIGTSTP", () => undefined);
     line.on("close", () => {
+      stopSize();
       if (this.line !== line) return;
       // Ctrl-D on an empty line.
       this.line = undefined;
       this.send("\x04");
     });
     line.prompt();
+    return line;
   }
 
   private finish(bytes: string, text: string | undefined): void {
-    const { line } = this;
-    this.line = undefined;
-    line?.close();
+    this.close();
     if (text !== undefined) {
       this.lastLine = text;
       if (text.trim() !== "") this.history.unshift(text);
-      this.echo = `${text}\r\n`;
+      this.echo = Buffer.from(`${text}\r\n`);
     }
     this.send(bytes);
-  }
-
-  /** readline draws its prompt itself: the shell's own is on the line already, so it is drawn again in its place. */
-  private promptColumn(): string {
-    return this.terminal.lastLine;
   }
 }

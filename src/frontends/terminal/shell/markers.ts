@@ -5,6 +5,8 @@ export type ShellMark =
   | { readonly type: "kind"; readonly kind: ShellKind }
   /** A prompt begins. */
   | { readonly type: "prompt" }
+  /** A prompt is complete: the shell reads a line. */
+  | { readonly type: "input" }
   /** A command ended. `history`: the shell's history line for it, number first; empty where the shell does not tell. */
   | { readonly type: "ended"; readonly exitCode: number; readonly history: string }
   /** The shell takes several lines as one paste. */
@@ -12,8 +14,9 @@ export type ShellMark =
 
 const escape = 0x1b;
 const bell = 0x07;
+const backslash = 0x5c;
 /** A marker that grows beyond this is none: it is passed on. */
-const longest = 256 * 1024;
+const longest = 64 * 1024;
 
 /**
  * Takes dfdebug's markers (OSC 133 and 6974) out of a shell's output; everything else, sequences cut by chunk borders
@@ -22,7 +25,7 @@ const longest = 256 * 1024;
 export class MarkerScanner {
   private held: Buffer = Buffer.alloc(0);
 
-  /** The output to show and the marks, in order; `at` is where in the output a mark stood. */
+  /** The output to show, and the marks that stood in it, in order. */
   take(chunk: Buffer): { output: Buffer; marks: ShellMark[] } {
     const bytes = this.held.length > 0 ? Buffer.concat([this.held, chunk]) : chunk;
     this.held = Buffer.alloc(0);
@@ -41,18 +44,17 @@ export class MarkerScanner {
         continue;
       }
       if (start === undefined) continue;
-      const end = bytes.indexOf(bell, at);
-      if (end < 0) {
-        if (bytes.length - at > longest) continue;
-        parts.push(bytes.subarray(from, at));
+      const end = sequenceEnd(bytes, at + start.length);
+      if (end === "none" || (end === "partial" && bytes.length - at > longest)) continue;
+      parts.push(bytes.subarray(from, at));
+      if (end === "partial") {
         this.held = bytes.subarray(at);
         return { output: Buffer.concat(parts), marks };
       }
-      parts.push(bytes.subarray(from, at));
-      const mark = readMark(start, bytes.toString("utf8", at + start.length, end));
+      const mark = readMark(start, bytes.toString("utf8", at + start.length, end.body));
       if (mark) marks.push(mark);
-      from = end + 1;
-      at = end;
+      from = end.next;
+      at = end.next - 1;
     }
     parts.push(bytes.subarray(from));
     return { output: parts.length === 1 ? (parts[0] ?? bytes) : Buffer.concat(parts), marks };
@@ -66,6 +68,7 @@ export class MarkerScanner {
   }
 }
 
+const kinds: readonly ShellKind[] = ["bash", "zsh", "ksh", "ash", "dash", "sh"];
 const introducers = ["\x1b]133;", "\x1b]6974;"] as const;
 type Introducer = (typeof introducers)[number] | "partial" | "paste";
 const paste = "\x1b[?2004" as const;
@@ -83,12 +86,27 @@ function introducer(bytes: Buffer, at: number): Introducer | undefined {
   return undefined;
 }
 
+/** Where the sequence's text ends (BEL or ESC \\), and what follows; "none" where something else came between. */
+function sequenceEnd(bytes: Buffer, from: number): { body: number; next: number } | "partial" | "none" {
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === bell) return { body: at, next: at + 1 };
+    if (byte !== escape) continue;
+    if (at + 1 === bytes.length) return "partial";
+    return bytes[at + 1] === backslash ? { body: at, next: at + 2 } : "none";
+  }
+  return "partial";
+}
+
 function readMark(start: string, body: string): ShellMark | undefined {
-  if (start === "\x1b]6974;") return { type: "kind", kind: body as ShellKind };
+  if (start === "\x1b]6974;") return { type: "kind", kind: kinds.find((kind) => kind === body) ?? "sh" };
   if (body === "A") return { type: "prompt" };
-  const ended = /^D;(\d+);?(.*)$/s.exec(body);
+  if (body === "B") return { type: "input" };
+  // The history line is encoded (e) where the shell can do that, else raw (r).
+  const ended = /^D;(\d+)(?:;([er]):(.*))?$/s.exec(body);
   if (!ended) return undefined;
-  return { type: "ended", exitCode: Number(ended[1]), history: decode(ended[2] ?? "") };
+  const [, code, form, history = ""] = ended;
+  return { type: "ended", exitCode: Number(code), history: form === "e" ? decode(history) : history };
 }
 
 function decode(text: string): string {
