@@ -29,10 +29,7 @@ class DialingAgent extends Agent {
     this.connection = connection;
   }
 
-  override createConnection(
-    _options: object,
-    callback?: (error: Error | null, socket: Duplex) => void,
-  ): undefined {
+  override createConnection(_options: object, callback?: (error: Error | null, socket: Duplex) => void): undefined {
     dial(this.connection.endpoint, {}).then(
       (socket) => callback?.(null, socket),
       (error: unknown) => callback?.(error as Error, undefined as unknown as Duplex),
