@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(root, "node_modules/.dfdebug-docs-"));
 const entry = `
 export { createProgram } from "./src/cli/program.ts";
 export { errorCodes } from "./src/cli/error-codes.ts";
-export { debuggerCommands } from "./src/frontends/terminal/repl.ts";
+export { debuggerCommands } from "./src/debugger/commands/table.ts";
 `;
 
 function* sources(path) {

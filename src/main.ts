@@ -7,9 +7,25 @@ import { DfdebugError } from "./errors.js";
 
 const cancelled = new AbortController();
 
+/** Who takes Ctrl-C while it means something else than the end; the last one has it. */
+const interruptHandlers: (() => void)[] = [];
+
+function onInterrupt(handler: () => void): () => void {
+  interruptHandlers.push(handler);
+  return () => {
+    const at = interruptHandlers.indexOf(handler);
+    if (at >= 0) interruptHandlers.splice(at, 1);
+  };
+}
+
 /** First signal: end cleanly. Second: at once. Interactive front ends take Ctrl-C themselves while they read keys. */
 function onSignal(name: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
   process.on(name, () => {
+    const handler = name === "SIGINT" ? interruptHandlers.at(-1) : undefined;
+    if (handler) {
+      handler();
+      return;
+    }
     if (cancelled.signal.aborted) process.exit(130);
     void import("./errors.js").then(({ CancelledError }) => {
       cancelled.abort(new CancelledError());
@@ -40,6 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
     stdout: process.stdout,
     stderr: process.stderr,
     signal: cancelled.signal,
+    onInterrupt,
   });
 }
 

@@ -27,6 +27,11 @@ export interface BuildFlags {
   readonly progress?: "auto" | "tty" | "plain" | "json";
   readonly onFailure?: "shell" | "prompt" | "report";
   readonly exec?: readonly string[];
+  readonly break?: readonly string[];
+  readonly step?: boolean;
+  /** -x: a file of debugger commands. */
+  readonly commands?: string;
+  readonly watch?: boolean;
   readonly keepSteps?: string | true;
   readonly toolbox?: string;
   readonly engine?: "auto" | "buildkit";

@@ -7,4 +7,6 @@ export interface CliIo {
   readonly stderr: NodeJS.WriteStream;
   /** Aborts with CancelledError when the user interrupts. */
   readonly signal: AbortSignal;
+  /** Takes Ctrl-C over, in place of `signal`, until the returned function is called. */
+  onInterrupt(handler: () => void): () => void;
 }

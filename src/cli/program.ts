@@ -169,7 +169,15 @@ function addBuildFlags(command: Command): Command {
         "what happens at a failing step (default: shell on a terminal, else report)",
       ).choices(["shell", "prompt", "report"]),
     )
-    .option("--exec <command>", "run a command at the failing step and print its output; repeatable", collect, [])
+    .option(
+      "-b, --break <spec>",
+      "stop before a step: 7, :12, STAGE, STAGE/3, RUN, /text/ or end, and `if COND`; repeatable",
+      collect,
+      [],
+    )
+    .option("--step", "stop before the first step")
+    .option("-x, --commands <file>", "read debugger commands from a file (- is standard input)")
+    .option("--exec <command>", "run a command at each stop, print its output, and go on; repeatable", collect, [])
     .option(
       "--keep-steps [name]",
       "tag every step's state as NAME:step-<number> (default name: dfdebug/<context folder>)",

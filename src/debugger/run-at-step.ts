@@ -1,4 +1,4 @@
-import type { Build, Step } from "../engine/engine.js";
+import type { Build, Step, StepContainerOptions } from "../engine/engine.js";
 import { DfdebugError } from "../errors.js";
 
 /** Where a diagnostic's output goes as it comes. */
@@ -8,7 +8,7 @@ export interface DiagnosticOutput {
 }
 
 /**
- * Runs a command at a step, on the state before it and in its environment, through the step's SHELL (the toolbox's where
+ * Runs a command at a step, on the state before it (or another of its states) and in its environment, through the step's SHELL (the toolbox's where
  * the state has none). Resolves with the command's exit code; 125 where no container could be opened (docker's code).
  */
 export async function runAtStep(
@@ -16,10 +16,15 @@ export async function runAtStep(
   step: Step,
   command: string,
   output: DiagnosticOutput,
-  signal: AbortSignal | undefined,
+  options: { signal: AbortSignal | undefined; state?: StepContainerOptions["state"] | undefined },
 ): Promise<number> {
+  const { signal } = options;
   try {
-    await using container = await build.openContainer(step, { state: "clean", view: "inside", signal });
+    await using container = await build.openContainer(step, {
+      state: options.state ?? "clean",
+      view: "inside",
+      signal,
+    });
     const { shell } = container.environment;
     const pick = 'for s in "$1" /bin/sh /.dfdebug/bin/sh; do [ -x "$s" ] && break; done; shift';
     const argv = container.toolbox.available

@@ -1,9 +1,16 @@
-import { chmod, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
-import { unifiedDiff } from "../dockerfile/edit.js";
-import type { Build, BuildOutcome, Step, StepFailure, StepResult } from "../engine/engine.js";
-import { CancelledError, DfdebugError, SessionStateError, UsageError } from "../errors.js";
+import { replaceInstruction, unifiedDiff } from "../dockerfile/edit.js";
+import type { Build, Ref, Step, StepFailure } from "../engine/engine.js";
+import { CancelledError, DfdebugError, EngineError, errorMessage, SessionStateError, UsageError } from "../errors.js";
+import { Breakpoints, stepMoves, type Breakpoint } from "./breakpoints.js";
+import { StepChanges } from "./changes.js";
+import { writeDockerfile } from "./dockerfile-file.js";
+import { factsAt } from "./facts.js";
 import { LogBuffer } from "./log-buffer.js";
-import type { PendingFix, SessionEvent, SessionResult, SessionState, StoppedState } from "./state.js";
+import { Runner, type RunOutcome } from "./runner.js";
+import { matchSpec, parseSpec } from "./spec.js";
+import type { PendingFix, SessionEvent, SessionResult, SessionState, StoppedState, StopReason } from "./state.js";
+import { CallStack, firstDifference, lastOfStage, stageToEnter } from "./stepping.js";
+import { withoutTrials, withTrial, type Trial } from "./trial.js";
 
 export interface SessionOptions {
   readonly signal?: AbortSignal;
@@ -14,27 +21,44 @@ export interface SessionOptions {
 }
 
 /**
- * One debugging session over one build: where it is, and the commands that move it. A command that is illegal in the
- * present state rejects with SessionStateError and changes nothing; one command runs at a time.
+ * One debugging session over one build: where it is, and the commands that move it. It stands at a position: before a
+ * step, in file order, or behind the last one. A command that is illegal in the present state rejects with
+ * SessionStateError and changes nothing; one command runs at a time. docs/stepping.md has the rules.
  */
 export class DebugSession implements AsyncDisposable {
   readonly build: Build;
   /** What each step printed, bounded. */
   readonly logs = new LogBuffer();
+  readonly breakpoints = new Breakpoints();
+  /** What steps did to the filesystem. */
+  readonly changes: StepChanges;
   private readonly options: SessionOptions;
+  private readonly cancel = new AbortController();
+  private readonly signal: AbortSignal;
+  private readonly runner: Runner;
+  private readonly callers = new CallStack();
   private readonly listeners = new Set<(event: SessionEvent) => void>();
   private readonly unsubscribe: () => void;
-  /** The Dockerfile as the build began: what fixes are compared with. */
+  /** How steps ended in this session. */
+  private readonly statuses = new Map<number, "cached" | "done">();
+  /** The Dockerfile as it is in the file: what changes are compared with. */
   private original: string;
+  private keptChange: string | undefined;
   private current: SessionState = { kind: "idle" };
-  private fix: PendingFix | undefined;
 
   constructor(build: Build, options: SessionOptions = {}) {
     this.build = build;
     this.options = options;
+    this.signal = options.signal ? AbortSignal.any([options.signal, this.cancel.signal]) : this.cancel.signal;
     this.original = build.dockerfile.source;
+    this.changes = new StepChanges(build);
+    this.runner = new Runner(build, this.signal);
     this.unsubscribe = build.subscribe((event) => {
+      this.runner.take(event);
       if (event.type === "log") this.logs.append(event.step, event.stream, event.data);
+      if (event.type === "step" && event.status === "started") this.logs.clear(event.step);
+      if (event.type === "step" && (event.status === "cached" || event.status === "done"))
+        this.statuses.set(event.step.number, event.status);
       this.emit(event);
     });
   }
@@ -43,9 +67,11 @@ export class DebugSession implements AsyncDisposable {
     return this.current;
   }
 
-  /** An instruction that was replaced and built, but is not in the file. */
+  /** What is built differs from the file, and nobody has decided yet what becomes of it. */
   get pendingFix(): PendingFix | undefined {
-    return this.fix;
+    const source = withoutTrials(this.build.dockerfile.source);
+    if (source === this.original || source === this.keptChange) return undefined;
+    return { source, diff: unifiedDiff(this.original, source, this.build.dockerfile.file) };
   }
 
   /** Listens until the returned function is called. */
@@ -54,82 +80,196 @@ export class DebugSession implements AsyncDisposable {
     return () => this.listeners.delete(listener);
   }
 
-  /** Builds everything: ends built, or stops at the step that failed. Rejects with what is no step's failure. */
-  async start(): Promise<SessionState> {
+  /** How a step ended in this session; undefined where it did not run yet. */
+  statusOf(step: Step): "cached" | "done" | undefined {
+    return this.statuses.get(step.number);
+  }
+
+  /** The state at a stop: before its step, or behind the last one. */
+  here(stopped: StoppedState): Promise<Ref> {
+    const options = { signal: this.signal };
+    return stopped.at === "after" ? this.build.after(stopped.step, options) : this.build.before(stopped.step, options);
+  }
+
+  /** Begins: stops before the first step with `entry`, else runs to the first breakpoint, a failure, or the end. */
+  async start(options: { entry?: boolean } = {}): Promise<SessionState> {
     this.require("idle", "start");
-    return this.runRest();
+    if (options.entry) return this.stopAt(1, "entry");
+    return this.moving(() => this.runFrom(1));
   }
 
-  /** Goes on with what is left of the build. */
+  /** Runs to the next breakpoint, a failure, or the end, which makes the image. */
   async continue(): Promise<SessionState> {
-    this.require("stopped", "continue");
-    return this.runRest();
+    const stopped = this.require("stopped", "continue");
+    this.callers.clear();
+    return this.moving(() => this.runFrom(positionOf(stopped) + 1));
   }
 
-  /**
-   * Replaces the instruction of the step where the session stopped, and runs it as a real step of the build. When it
-   * succeeds the change is pending: `continue` goes on, `writeFix` writes it. When it fails the session stops there again.
-   * Rejects with DockerfileError when the text does not parse; then nothing has changed.
-   */
-  async retry(text: string): Promise<StepResult> {
-    const stopped = this.require("stopped", "retry");
+  /** Runs the step and stops behind it; at the end, makes the image. */
+  async next(): Promise<SessionState> {
+    const stopped = this.require("stopped", "next");
+    if (stopped.at === "after") return this.continue();
     const { step } = stopped;
-    this.current = { kind: "running" };
-    let next: Step;
-    try {
-      await this.build.replace(step, text, this.signalOption());
-      next = this.stepAt(step);
-    } catch (error) {
-      this.current = stopped;
-      throw error;
-    }
-    this.logs.clear(next);
-    const result = await this.guarded(() => this.build.run(next, this.signalOption()));
-    if (result.status === "failed") {
-      this.stop({ kind: "stopped", step: result.failure.step, reason: "failure", failure: result.failure });
-      return result;
-    }
-    const source = this.build.dockerfile.source;
-    if (source !== this.original)
-      this.fix = { step: next, source, diff: unifiedDiff(this.original, source, this.build.dockerfile.file) };
-    this.current = { kind: "stopped", step: next, reason: "step", failure: undefined };
-    return result;
+    return this.moving(async () => {
+      const outcome = await this.runner.step(step);
+      if (outcome.status !== "built") return this.stopAfter(outcome);
+      return this.stopAt(this.callers.returnFrom(step, this.build.steps) ?? step.number + 1, "step");
+    });
+  }
+
+  /** Goes into a stage that the step reads, where the session has not stopped yet; else as `next`. */
+  async stepIn(): Promise<SessionState> {
+    const stopped = this.require("stopped", "step");
+    const inside = stopped.at === "after" ? undefined : stageToEnter(stopped.step, this.build.steps, this.callers);
+    if (!inside) return this.next();
+    this.callers.enter(stopped.step, inside);
+    return this.stopAt(
+      inside.number,
+      "step",
+      `stage ${inside.stage.label}, which step ${String(stopped.step.number)} reads`,
+    );
+  }
+
+  /** Runs to the end of the stage, and back to the step that it was entered from. Breakpoints on the way stop it. */
+  async stepOut(): Promise<SessionState> {
+    const stopped = this.require("stopped", "stepout");
+    if (stopped.at === "after") return this.continue();
+    const last = lastOfStage(stopped.step, this.build.steps);
+    return this.moving(async () => {
+      const inside = this.breakpoints.positionsFrom(stopped.step.number + 1).filter((one) => one <= last.number);
+      const hit = await this.runToBreakpoint(inside);
+      if (hit) return hit;
+      const outcome = await this.runner.step(last);
+      if (outcome.status !== "built") return this.stopAfter(outcome);
+      return this.stopAt(this.callers.returnFrom(last, this.build.steps) ?? last.number + 1, "step");
+    });
+  }
+
+  /** Goes back by steps, at most to the first; nothing runs. */
+  async stepBack(count = 1): Promise<SessionState> {
+    const stopped = this.require("stopped", "back");
+    const position = positionOf(stopped);
+    if (position === 1) throw new SessionStateError("back: this is the first step");
+    this.callers.clear();
+    return this.stopAt(Math.max(1, position - count), "step", "back");
+  }
+
+  /** Runs to a place, or goes back to it. Breakpoints on the way forwards stop it. Rejects with UsageError for a bad SPEC. */
+  async until(written: string): Promise<SessionState> {
+    const stopped = this.require("stopped", "until");
+    const parsed = parseSpec(written);
+    if (parsed.condition !== undefined)
+      throw new UsageError("until takes no condition", { hint: "`tbreak SPEC if COND`, then `continue`." });
+    const positions = matchSpec(parsed, this.build);
+    const here = positionOf(stopped);
+    const ahead = positions.find((position) => position > here);
+    const target = ahead ?? positions.at(-1) ?? here;
+    this.callers.clear();
+    if (target <= here) return this.stopAt(target, "step", "until");
+    return this.moving(async () => {
+      const between = this.breakpoints.positionsFrom(here + 1).filter((one) => one < target);
+      const hit = await this.runToBreakpoint(between);
+      if (hit) return hit;
+      const outcome = await this.runner.before(target);
+      return outcome.status === "built" ? this.stopAt(target, "step", "until") : this.stopAfter(outcome);
+    });
+  }
+
+  /** Goes to the first step; nothing that is built runs again. */
+  async restart(): Promise<SessionState> {
+    this.require("stopped", "restart");
+    this.callers.forget();
+    return this.stopAt(1, "entry", "restart");
   }
 
   /**
-   * Writes the pending fix into the Dockerfile: whole or not at all, with its permissions. Rejects with UsageError when
+   * While the build runs: the first call stops it before the next step, the second interrupts what runs, the third ends the
+   * session. Gives the steps that are waited for. Rejects where nothing runs.
+   */
+  pause(): readonly Step[] {
+    this.require("running", "pause");
+    const waiting = this.runner.pause();
+    if (waiting) return waiting;
+    this.cancel.abort(new CancelledError());
+    return [];
+  }
+
+  /**
+   * Replaces an instruction and runs it as a real step of the build; the session stands before it then. When it succeeds
+   * the change is pending: `continue` goes on, `writeFix` writes it. When it fails the session stops there again. Rejects
+   * with DockerfileError when the text does not parse; then nothing has changed.
+   */
+  async retry(text: string, step?: Step): Promise<SessionState> {
+    const stopped = this.require("stopped", "retry");
+    const wanted = step ?? stopped.step;
+    return this.moving(async () => {
+      await this.replan(replaceInstruction(this.build.dockerfile, wanted.instruction, text));
+      const next = this.stepAt(wanted.number);
+      const outcome = await this.runner.step(next);
+      if (outcome.status !== "built") return this.stopAfter(outcome);
+      return this.stopAt(next.number, "step", "retry");
+    });
+  }
+
+  /**
+   * Takes another text of the Dockerfile. The build goes on from the first step that changed, with breakpoints where their
+   * instructions are now; where only later steps changed, the session stays. Rejects with DockerfileError, changing nothing.
+   */
+  async edit(source: string): Promise<SessionState> {
+    const stopped = this.require("stopped", "edit");
+    return this.moving(async () => {
+      const old = this.build.steps;
+      const moves = await this.replan(source);
+      const changed = firstDifference(old, this.build.steps);
+      const here = Math.min(moves.get(positionOf(stopped)) ?? changed, this.build.steps.length + 1);
+      if (changed <= here && changed <= this.build.steps.length) return this.runFrom(changed);
+      return this.stopAt(here, "step", "edit");
+    });
+  }
+
+  /** Takes the Dockerfile as it is on disk now: its text is no pending change. Else as `edit`. */
+  async reload(source: string): Promise<SessionState> {
+    this.require("stopped", "reload");
+    const state = await this.edit(source);
+    this.original = source;
+    return state;
+  }
+
+  /** Tries another value of a variable from here on, in memory only. Rejects with SessionStateError where it has no effect. */
+  async set(trial: Trial): Promise<SessionState> {
+    const stopped = this.require("stopped", "set");
+    if (stopped.at === "after")
+      throw new SessionStateError("set: nothing runs behind the end", { hint: "`back` first." });
+    return this.moving(async () => {
+      const before = this.build.dockerfile.source;
+      const moves = await this.replan(withTrial(this.build.dockerfile, stopped.step, trial));
+      const step = this.stepAt(moves.get(stopped.step.number) ?? stopped.step.number);
+      const hidden = await this.hiddenBy(step, trial);
+      if (hidden !== undefined) {
+        await this.replan(before);
+        throw new SessionStateError(`set ${trial.kind} ${trial.name} has no effect here: ${hidden}`);
+      }
+      const first = stopped.step.stageStep === 1 ? 1 : step.number;
+      return this.stopAt(first, "step", `${trial.kind} ${trial.name} set`);
+    });
+  }
+
+  /**
+   * Writes the pending change into the Dockerfile: whole or not at all, with its permissions. Rejects with UsageError when
    * there is no file, or when it changed since the build began.
    */
   async writeFix(): Promise<void> {
-    const { fix } = this;
-    if (!fix) throw new SessionStateError("There is no change to write");
-    const named = this.options.dockerfilePath;
-    if (named === undefined)
+    const { pendingFix, options } = this;
+    if (!pendingFix) throw new SessionStateError("There is no change to write");
+    if (options.dockerfilePath === undefined)
       throw new UsageError("The Dockerfile did not come from a file of this machine: the change cannot be written");
-    const path = await realpath(named);
-    const onDisk = await readFile(path, "utf8");
-    if (onDisk !== this.original)
-      throw new UsageError(`${named} has changed since the build began: the change was not written`, {
-        code: "DOCKERFILE_CHANGED",
-        hint: "`diff` shows the change: make it by hand, or build again.",
-      });
-    const { mode } = await stat(path);
-    const temporary = `${path}.${String(process.pid)}.dfdebug`;
-    try {
-      await writeFile(temporary, fix.source, { mode });
-      await chmod(temporary, mode & 0o7777);
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw new UsageError(`${named} could not be written`, { code: "DOCKERFILE_WRITE", cause: error });
-    }
-    this.original = fix.source;
-    this.fix = undefined;
+    await writeDockerfile(options.dockerfilePath, this.original, pendingFix.source);
+    this.original = pendingFix.source;
   }
 
-  /** Keeps the fix for this build only. */
+  /** Keeps the change for this build only. */
   discardFix(): void {
-    this.fix = undefined;
+    this.keptChange = withoutTrials(this.build.dockerfile.source);
   }
 
   /** Ends the session: failed where it stopped at a failure, else cancelled. */
@@ -145,39 +285,123 @@ export class DebugSession implements AsyncDisposable {
     this.listeners.clear();
   }
 
-  private async runRest(): Promise<SessionState> {
-    this.current = { kind: "running" };
-    const outcome: BuildOutcome = await this.guarded(() => this.build.runAll(this.signalOption()));
-    if (outcome.status === "failed") {
-      this.stop({ kind: "stopped", step: outcome.failure.step, reason: "failure", failure: outcome.failure });
-      return this.current;
-    }
+  /** From a position on, it included: to the first breakpoint that holds, a failure, a pause or the image. */
+  private async runFrom(position: number): Promise<SessionState> {
+    const hit = await this.runToBreakpoint(this.breakpoints.positionsFrom(position));
+    if (hit) return hit;
+    const outcome = await this.runner.before(this.build.steps.length + 1);
+    if (outcome.status !== "built") return this.stopAfter(outcome);
     await this.options.beforeEnd?.();
-    const image = await this.guarded(() => this.build.finish(this.signalOption()));
+    const image = await this.build.finish({ signal: this.signal });
     await this.end({ status: "built", image }, true);
     return this.current;
   }
 
-  /** Runs a part of the build; an interruption ends the session instead of being an error of it. */
-  private async guarded<T>(work: () => Promise<T>): Promise<T> {
+  private async runToBreakpoint(positions: readonly number[]): Promise<SessionState | undefined> {
+    for (const position of positions) {
+      const outcome = await this.runner.before(position);
+      if (outcome.status !== "built") return this.stopAfter(outcome);
+      const hit = await this.breakpointAt(position);
+      if (hit) return this.stopAt(position, "breakpoint", hit);
+    }
+    return undefined;
+  }
+
+  /** What stops the build at a position, for people; undefined where no condition holds. */
+  private async breakpointAt(position: number): Promise<string | undefined> {
+    for (const { breakpoint, test } of this.breakpoints.at(position)) {
+      const facts = test && factsAt(this, position, this.signal);
+      try {
+        if (test && facts && !(await test(facts))) continue;
+      } catch (error) {
+        if (!(error instanceof DfdebugError) || this.signal.aborted) throw error;
+        return `${nameOf(breakpoint)}, whose condition could not be found out: ${errorMessage(error)}`;
+      }
+      this.breakpoints.hit(breakpoint);
+      return nameOf(breakpoint);
+    }
+    return undefined;
+  }
+
+  private async replan(source: string): Promise<ReadonlyMap<number, number>> {
+    const old = this.build.steps;
+    const statuses = new Map(this.statuses);
+    await this.build.replan(source, { signal: this.signal });
+    const moves = stepMoves(old, this.build.steps);
+    this.breakpoints.rebind(moves, this.build);
+    this.callers.clear();
+    this.statuses.clear();
+    for (const [from, to] of moves) {
+      const status = statuses.get(from);
+      const step = this.build.steps[to - 1];
+      if (status && step && this.build.isBuilt(step)) this.statuses.set(to, status);
+    }
+    return moves;
+  }
+
+  /** Why a value that was set does not reach the step. */
+  private async hiddenBy(step: Step, trial: Trial): Promise<string | undefined> {
+    if (step.stageStep === 1)
+      return this.build.globals.get(trial.name) === unquoted(trial.value) || trial.value.includes("$")
+        ? undefined
+        : `--build-arg ${trial.name}=... gives it its value`;
+    const { args, env } = await this.build.configuration(step, "before");
+    const given = args.find(({ name }) => name === trial.name)?.setBy === "build-arg";
+    if (trial.kind === "ARG" && given) return `--build-arg ${trial.name}=... gives it its value`;
+    const entry = env.find(({ name }) => name === trial.name);
+    if (trial.kind === "ARG" && entry && entry.origin !== "ARG")
+      return "an ENV of the same name hides it; set ENV changes that";
+    return undefined;
+  }
+
+  /** Runs a command that moves the session; what fails puts it back where it was, or ends it. */
+  private async moving(work: () => Promise<SessionState>): Promise<SessionState> {
+    const before = this.current;
+    this.current = { kind: "running" };
     try {
       return await work();
     } catch (error) {
       if (error instanceof CancelledError) await this.end({ status: "cancelled" });
+      else if (before.kind === "stopped" && !(error instanceof EngineError)) this.current = before;
       else if (error instanceof DfdebugError) await this.end({ status: "error", error }, true);
       throw error;
     }
   }
 
-  private stepAt(step: Step): Step {
-    const next = this.build.steps[step.number - 1];
-    if (!next) throw new SessionStateError(`Step ${String(step.number)} is gone`);
-    return next;
+  private stepAt(number: number): Step {
+    const step = this.build.steps[number - 1];
+    if (!step) throw new SessionStateError(`Step ${String(number)} is gone`);
+    return step;
   }
 
-  private stop(state: StoppedState): void {
+  private stopAfter(outcome: Exclude<RunOutcome, { status: "built" }>): SessionState {
+    if (outcome.status === "failed") {
+      const { failure } = outcome;
+      return this.stop({ step: failure.step, at: "before", reason: "failure", failure, note: undefined });
+    }
+    const first = this.build.steps.find((step) => !this.build.isBuilt(step));
+    return this.stopAt(first?.number ?? this.build.steps.length + 1, "pause");
+  }
+
+  private stopAt(position: number, reason: StopReason, note?: string): SessionState {
+    const { steps } = this.build;
+    const at = position > steps.length ? "after" : "before";
+    const step = this.stepAt(Math.min(position, steps.length));
+    return this.stop({
+      step,
+      at,
+      reason: at === "after" && reason === "step" ? "end" : reason,
+      failure: undefined,
+      note: reason === "breakpoint" || note !== reason ? note : undefined,
+    });
+  }
+
+  private stop(where: Omit<StoppedState, "kind">): SessionState {
+    const state: StoppedState = { kind: "stopped", ...where };
+    this.callers.visit(state.step);
     this.current = state;
     this.emit({ type: "stopped", state });
+    return state;
   }
 
   private async end(result: SessionResult, kept = false): Promise<SessionResult> {
@@ -197,16 +421,25 @@ export class DebugSession implements AsyncDisposable {
     throw new SessionStateError(`${command}: the build ${states[current.kind]}`);
   }
 
-  private signalOption(): { signal?: AbortSignal } {
-    return this.options.signal ? { signal: this.options.signal } : {};
-  }
-
   private emit(event: SessionEvent): void {
     for (const listener of this.listeners) listener(event);
   }
 }
 
+/** The position of a stop: its step's number, or one more at the end. */
+export function positionOf(stopped: StoppedState): number {
+  return stopped.at === "after" ? stopped.step.number + 1 : stopped.step.number;
+}
+
 /** A step's failure as front ends get it from a stopped session. */
 export function failureOf(state: SessionState): StepFailure | undefined {
   return state.kind === "stopped" ? state.failure : undefined;
+}
+
+function nameOf({ id, temporary }: Breakpoint): string {
+  return `${temporary ? "temporary " : ""}breakpoint ${String(id)}`;
+}
+
+function unquoted(value: string): string {
+  return /^(["']).*\1$/s.test(value) ? value.slice(1, -1) : value;
 }

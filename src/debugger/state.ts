@@ -15,10 +15,14 @@ export type SessionResult =
 /** Stopped at a step: everything can be looked at, and the build goes on by a command. */
 export interface StoppedState {
   readonly kind: "stopped";
-  /** The step before which it stopped; the failed one with reason `failure`; the last one with reason `end`. */
+  /** The step before which it stopped; the failed one with reason `failure`; the last one at the end. */
   readonly step: Step;
+  /** Before the step; behind it (the last one) at the end. */
+  readonly at: "before" | "after";
   readonly reason: StopReason;
   readonly failure: StepFailure | undefined;
+  /** How it came there, for people: `breakpoint 2`, `back`. */
+  readonly note: string | undefined;
 }
 
 /** One plain value says where the session is. */
@@ -32,27 +36,11 @@ export type SessionState =
 export type SessionEvent =
   | BuildEvent
   | { readonly type: "stopped"; readonly state: StoppedState }
-  /** A diagnostic command ended that was run at a stop (`exec`). */
-  | { readonly type: "exec"; readonly step: Step; readonly report: ExecReport }
-  /** A step's state was kept as an image (`saveStep`). */
-  | { readonly type: "image"; readonly step: Step; readonly imageId: string; readonly name: string | undefined }
   | { readonly type: "ended"; readonly result: SessionResult };
 
-/** What a command run at a stop did. */
-export interface ExecReport {
-  readonly command: string;
-  readonly exitCode: number;
-  /** Decoded as UTF-8, untrusted; only the last part where the output was longer than the memory kept for it. */
-  readonly stdout: string;
-  readonly stderr: string;
-  /** Something is missing at the start of `stdout` or `stderr`. */
-  readonly truncated: boolean;
-}
-
-/** An instruction that was replaced and built, but is not in the file yet. */
+/** An instruction that was replaced and built, or text that was edited, but is not in the file yet. */
 export interface PendingFix {
-  readonly step: Step;
-  /** The whole Dockerfile with the fix in it. */
+  /** The whole Dockerfile with the change in it. */
   readonly source: string;
   /** Unified diff of the Dockerfile, without colours. */
   readonly diff: string;

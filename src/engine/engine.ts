@@ -1,8 +1,8 @@
 import type { Readable, Writable } from "node:stream";
-import type { ImageConfig } from "../dockerfile/config.js";
+import type { ImageConfig, StepConfiguration } from "../dockerfile/config.js";
 import type { Dockerfile, PlannedStep } from "../dockerfile/syntax.js";
 
-export type { ImageConfig } from "../dockerfile/config.js";
+export type { ImageConfig, StepConfiguration } from "../dockerfile/config.js";
 
 /*
  * The contract between the debugger and whatever builds: types only. BuildkitEngine implements it on real engines,
@@ -108,22 +108,30 @@ export type BuildOutcome = { readonly status: "built" } | { readonly status: "fa
 export interface Build extends AsyncDisposable {
   readonly dockerfile: Dockerfile;
   readonly steps: readonly Step[];
+  /** What FROM lines see: platform arguments, and the ARGs before the first FROM that have a value. */
+  readonly globals: ReadonlyMap<string, string>;
   /** Listens until the returned function is called. Events come in order; a listener must not throw. */
   subscribe(listener: (event: BuildEvent) => void): () => void;
   /** Runs everything the target needs with the engine's own parallelism; does not export. */
   runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome>;
-  /** Runs up to and including `step`. */
+  /** Runs up to and including `step`; a step that has failed before runs again. */
   run(step: Step, options: { signal?: AbortSignal }): Promise<StepResult>;
   /**
-   * Replaces the instruction of `step` by other Dockerfile text (whole instruction, keyword included) and plans again:
-   * `steps` and `dockerfile` are new afterwards. Nothing is written to disk. Rejects with DockerfileError and changes
-   * nothing when the text does not parse.
+   * Plans again with another text of the Dockerfile: `steps` and `dockerfile` are new afterwards, and steps whose work did
+   * not change are not run again. Nothing is written to disk. Rejects with DockerfileError and changes nothing when the
+   * text does not parse.
    */
-  replace(step: Step, text: string, options: { signal?: AbortSignal }): Promise<void>;
+  replan(source: string, options: { signal?: AbortSignal }): Promise<void>;
   /** The state before `step` runs: the filesystem its instruction sees, and the configuration at that line. Builds it when needed. */
   before(step: Step, options: { signal?: AbortSignal }): Promise<Ref>;
   /** The state after `step`. */
   after(step: Step, options: { signal?: AbortSignal }): Promise<Ref>;
+  /** What `step` left when it failed. Rejects with ContainerError NO_DIRTY_STATE where it did not fail or it is not to be had. */
+  dirty(step: Step, options: { signal?: AbortSignal }): Promise<Ref>;
+  /** Variables, user, directory, shell and image configuration as they stand before or after `step`; builds nothing. */
+  configuration(step: Step, when: "before" | "after"): Promise<StepConfiguration>;
+  /** What is different in `after`, ordered by path. Both are states of this build. */
+  compare(before: Ref, after: Ref, options: { signal?: AbortSignal }): Promise<readonly FileChange[]>;
   /** Whether the step is built in this plan: its state is there without running anything. */
   isBuilt(step: Step): boolean;
   /** Opens a container in `step`'s exact environment on the state before it, or on what it left when it failed. */
@@ -181,6 +189,20 @@ export interface FileStat {
   readonly linkTarget: string | undefined;
 }
 
+/**
+ * One difference of two states. Contents are not read: a file has changed when its type, mode, owner, size, time or link
+ * has (BuildKit's own rule, fsutil), a directory when its mode or owner has.
+ */
+export interface FileChange {
+  readonly kind: "added" | "changed" | "deleted";
+  /** Absolute. */
+  readonly path: string;
+  /** Undefined for what was added. */
+  readonly before: FileStat | undefined;
+  /** Undefined for what was deleted. */
+  readonly after: FileStat | undefined;
+}
+
 /** A filesystem state with its image config. Lives as long as its build. Missing paths reject with ContainerError code NOT_FOUND. */
 export interface Ref {
   readonly config: ImageConfig;
@@ -192,8 +214,11 @@ export interface Ref {
 }
 
 export interface StepContainerOptions {
-  /** `clean`: before the step. `dirty`: what it left when it failed; rejects with ContainerError where it is not to be had. */
-  readonly state: "clean" | "dirty";
+  /**
+   * `clean`: before the step. `dirty`: what it left when it failed; rejects with ContainerError where it is not to be had.
+   * `after`: what it made, with the configuration that stands behind it.
+   */
+  readonly state: "clean" | "dirty" | "after";
   /** `inside`: the step's root is `/`, tools at /.dfdebug/bin. `outside`: the toolbox's root is `/`, the step's root is at /target. */
   readonly view: "inside" | "outside";
   readonly signal?: AbortSignal | undefined;
@@ -253,7 +278,7 @@ export interface Process {
 }
 
 export type BuildEvent =
-  /** The steps were planned, or planned again after `replace`. */
+  /** The steps were planned, or planned again after `replan`. */
   | { readonly type: "plan"; readonly dockerfile: Dockerfile; readonly steps: readonly Step[] }
   | {
       readonly type: "step";

@@ -20,8 +20,15 @@ const rules: readonly { readonly part: string; readonly may: readonly string[] }
   { part: contract, may: ["dockerfile"] },
   { part: "engine/select", may: ["engine", "docker", ...foundation] },
   { part: "engine/context", may: [contract, ...foundation] },
-  { part: "engine/buildkit", may: [contract, "engine/context", "docker", "dockerfile", ...foundation] },
-  { part: "engine/classic", may: [contract, "engine/context", "docker", "dockerfile", ...foundation] },
+  { part: "engine/compare-states", may: [contract, ...foundation] },
+  {
+    part: "engine/buildkit",
+    may: [contract, "engine/context", "engine/compare-states", "docker", "dockerfile", ...foundation],
+  },
+  {
+    part: "engine/classic",
+    may: [contract, "engine/context", "engine/compare-states", "docker", "dockerfile", ...foundation],
+  },
   { part: "docker", may: foundation },
   { part: "sidecar", may: ["docker", contract, "dockerfile", ...foundation] },
   { part: "debugger", may: [contract, "dockerfile", ...foundation] },

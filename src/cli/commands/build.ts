@@ -1,5 +1,8 @@
+import { createReadStream } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { DebugSession } from "../../debugger/session.js";
 import type { SessionResult } from "../../debugger/state.js";
 import type { Build, BuildEngine, BuildRequest, BuildResult } from "../../engine/engine.js";
@@ -12,7 +15,7 @@ import type { EngineFlags } from "../program.js";
 
 /** `dfdebug build`. Resolves with the exit code of DESIGN.md's contract: 0 built, 1 failed, 130 interrupted. */
 export async function runBuild(path: string, flags: BuildFlags, engineFlags: EngineFlags, io: CliIo): Promise<number> {
-  checkFlags(flags);
+  checkFlags(path, flags);
   await using connected = new ConnectedEngine(engineFlags, io, flags.toolbox);
   // The engine is connected while the Dockerfile is read; what is wrong with the Dockerfile is said first.
   const connecting = connected.buildkit();
@@ -27,7 +30,9 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
     // Steps are saved while the build is open: before its image is made, or when it ends without one.
     beforeEnd: keep === undefined ? undefined : () => keepSteps(build, keep, io),
   });
-  const result = await runFrontEnd(session, flags, engine, io);
+  // A place that does not exist is said before anything is built.
+  for (const spec of flags.break ?? []) session.breakpoints.add(spec, build);
+  const result = await runFrontEnd(path, session, flags, engine, io);
   switch (result.status) {
     case "built":
       await writeResults(result.image, flags, io);
@@ -42,19 +47,54 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
 }
 
 /** Combinations that make no sense are refused before anything is done. */
-function checkFlags(flags: BuildFlags): void {
+function checkFlags(path: string, flags: BuildFlags): void {
   if (flags.quiet && flags.progress === "json")
     throw new UsageError("--quiet and --progress=json both want standard output");
+  if (flags.commands === "-" && (path === "-" || flags.file === "-"))
+    throw new UsageError("Standard input cannot be both the commands and what is built");
 }
 
-function runFrontEnd(session: DebugSession, flags: BuildFlags, engine: BuildEngine, io: CliIo): Promise<SessionResult> {
-  return flags.progress === "json" ? runJson(session, flags, engine, io) : runTerminal(session, flags, io);
+function runFrontEnd(
+  path: string,
+  session: DebugSession,
+  flags: BuildFlags,
+  engine: BuildEngine,
+  io: CliIo,
+): Promise<SessionResult> {
+  const script = scriptOf(path, flags, io);
+  return flags.progress === "json"
+    ? runJson(session, flags, engine, script, io)
+    : runTerminal(session, flags, script, io);
+}
+
+/**
+ * Debugger commands that nobody types: the file of -x; without a terminal standard input, where a stop was asked for and
+ * no --exec says what is to be done there.
+ */
+function scriptOf(path: string, flags: BuildFlags, io: CliIo): AsyncIterator<string> | undefined {
+  if (flags.commands !== undefined && flags.commands !== "-")
+    return linesOf(createReadStream(resolve(io.cwd, flags.commands)), flags.commands);
+  if (flags.commands === "-") return linesOf(io.stdin, "standard input");
+  const wantsStop = flags.step === true || (flags.break ?? []).length > 0;
+  const isFree = !io.stdin.isTTY && path !== "-" && flags.file !== "-";
+  if (!wantsStop || !isFree || (flags.exec ?? []).length > 0) return undefined;
+  return linesOf(io.stdin, "standard input");
+}
+
+async function* linesOf(stream: Readable, name: string): AsyncGenerator<string, undefined> {
+  try {
+    for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) yield line;
+  } catch (error) {
+    throw new UsageError(`The commands in ${name} could not be read: ${errorMessage(error)}`, { cause: error });
+  }
+  return undefined;
 }
 
 async function runJson(
   session: DebugSession,
   flags: BuildFlags,
   engine: BuildEngine,
+  script: AsyncIterator<string> | undefined,
   io: CliIo,
 ): Promise<SessionResult> {
   const { runJsonFrontEnd } = await import("../../frontends/json/json-front-end.js");
@@ -62,20 +102,29 @@ async function runJson(
     output: io.stdout,
     engine: { kind: engine.kind, version: engine.version },
     execCommands: flags.exec ?? [],
+    entry: flags.step === true,
+    script,
+    signal: io.signal,
   });
 }
 
-async function runTerminal(session: DebugSession, flags: BuildFlags, io: CliIo): Promise<SessionResult> {
+async function runTerminal(
+  session: DebugSession,
+  flags: BuildFlags,
+  script: AsyncIterator<string> | undefined,
+  io: CliIo,
+): Promise<SessionResult> {
   const { runTerminalFrontEnd } = await import("../../frontends/terminal/terminal-front-end.js");
   const isTerminal = io.stdin.isTTY && io.stderr.isTTY;
   if (flags.progress === "tty" && !io.stderr.isTTY)
     throw new UsageError("--progress=tty needs a terminal on standard error");
   if ((flags.onFailure === "shell" || flags.onFailure === "prompt") && !isTerminal)
     throw new UsageError(`--on-failure=${flags.onFailure} needs a terminal`, {
-      hint: "Elsewhere --exec CMD runs a command at the failing step.",
+      hint: "Elsewhere --exec CMD runs a command at the failing step, and -x FILE debugger commands.",
     });
+  const asks = isTerminal && !flags.quiet && (flags.exec ?? []).length === 0;
   return runTerminalFrontEnd(session, {
-    onFailure: flags.onFailure ?? (isTerminal && !flags.quiet ? "shell" : "report"),
+    onFailure: flags.onFailure ?? (asks ? "shell" : "report"),
     progress: flags.quiet ? "quiet" : flags.progress === "plain" || !io.stderr.isTTY ? "plain" : "tty",
     stdin: io.stdin,
     stdout: io.stdout,
@@ -83,7 +132,10 @@ async function runTerminal(session: DebugSession, flags: BuildFlags, io: CliIo):
     isTerminal,
     env: io.env,
     signal: io.signal,
+    entry: flags.step === true,
+    script,
     execCommands: flags.exec ?? [],
+    onInterrupt: io.onInterrupt,
   });
 }
 

@@ -1,6 +1,5 @@
 import type { Metadata } from "@grpc/grpc-js";
 import { ContainerError, EngineError } from "../../errors.js";
-import { replaceInstruction } from "../../dockerfile/edit.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { Lifetime } from "../../lifetime.js";
@@ -12,20 +11,24 @@ import type {
   BuildRequest,
   BuildResult,
   EngineCapabilities,
+  FileChange,
   Ref,
   Step,
+  StepConfiguration,
   StepContainer,
   StepContainerOptions,
   StepFailure,
   StepResult,
 } from "../engine.js";
+import { compareStates, type MountableState } from "./compare.js";
 import type { BuildkitConnection } from "./connection.js";
+import { DirtyState } from "./dirty-state.js";
 import { exportState } from "./export.js";
 import { CallError } from "./failures.js";
 import { describeFailure, planError } from "./failure-report.js";
 import type { Result } from "./gen/gateway.js";
 import { GatewayContainer } from "./container.js";
-import { containerSpec, ToolboxMounter } from "./environment.js";
+import { containerSpec, dirtyRootId, ToolboxMounter } from "./environment.js";
 import { planGraph, type PlannedGraph, type StateSource } from "./planned-graph.js";
 import type { Solver, SolvedFailure } from "./solver.js";
 import type { BuildkitState } from "./state.js";
@@ -102,6 +105,10 @@ export class BuildkitBuild implements Build {
     return this.planned.plan.steps;
   }
 
+  get globals(): ReadonlyMap<string, string> {
+    return this.planned.plan.globals;
+  }
+
   subscribe(listener: (event: BuildEvent) => void): () => void {
     return this.parts.emitter.subscribe(listener);
   }
@@ -110,27 +117,39 @@ export class BuildkitBuild implements Build {
     // A failure is to be opened at once: which toolbox there is can be found out meanwhile.
     void this.toolbox.resolve();
     this.finishEmptyBases();
+    this.parts.status.forgetFailures();
     const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
-    if (solved.status === "failed")
-      return { status: "failed", failure: await this.report(solved, undefined, options.signal) };
+    if (solved.status === "failed") {
+      const failure = await this.report(solved, undefined, options.signal);
+      this.parts.status.skipRest();
+      return { status: "failed", failure };
+    }
     for (const step of this.steps) this.parts.status.finishStep(step, "cached", 0);
     return { status: "built" };
   }
 
   async run(step: Step, options: { signal?: AbortSignal }): Promise<StepResult> {
+    const { status } = this.parts;
     const place = this.planned.place(step);
     const started = performance.now();
+    this.finishEmptyBases();
+    status.forgetFailures();
     const solved = await this.solver.solve(place.after, this.planned.graph, options.signal);
     if (solved.status === "failed")
       return { status: "failed", failure: await this.report(solved, step, options.signal) };
-    const end = place.vertex && this.parts.status.ended(place.vertex.digest);
-    const status = end?.cached === false ? "done" : "cached";
-    this.parts.status.finishStep(step, status, performance.now() - started);
-    return { status, ref: await this.planned.state(this.source, place.after, step, "after", options.signal) };
+    // The stream lags a little behind the answer; it alone knows what came from the cache.
+    const digest = place.vertex?.digest ?? place.after?.digest;
+    if (digest) await status.until(() => status.ended(digest) !== undefined, 250);
+    for (const before of this.planned.ancestors(step)) status.finishStep(before, "cached", 0);
+    const cached = digest === undefined || status.ended(digest)?.cached !== false;
+    status.finishStep(step, cached ? "cached" : "done", performance.now() - started);
+    return {
+      status: cached ? "cached" : "done",
+      ref: await this.planned.state(this.source, place.after, step, "after", options.signal),
+    };
   }
 
-  async replace(step: Step, text: string, options: { signal?: AbortSignal }): Promise<void> {
-    const source = replaceInstruction(this.dockerfile, step.instruction, text);
+  async replan(source: string, options: { signal?: AbortSignal }): Promise<void> {
     const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
     const planned = await solvePlan(this.parts, dockerfile, this.plans + 1, options.signal);
     this.plans += 1;
@@ -153,29 +172,48 @@ export class BuildkitBuild implements Build {
     return this.planned.state(this.source, this.planned.place(step).after, step, "after", options.signal);
   }
 
+  async dirty(step: Step, options: { signal?: AbortSignal }): Promise<Ref> {
+    this.requireDirty(step);
+    const solved = this.failures.get(step.number);
+    const { config } = await this.planned.configuration(this.solver, step, "before");
+    options.signal?.throwIfAborted();
+    const rootId = solved && dirtyRootId(this.planned, step, solved);
+    return new DirtyState(rootId ?? "", config, () => this.openContainer(step, { state: "dirty", view: "inside" }));
+  }
+
+  configuration(step: Step, when: "before" | "after"): Promise<StepConfiguration> {
+    return this.planned.configuration(this.solver, step, when);
+  }
+
+  async compare(before: Ref, after: Ref, options: { signal?: AbortSignal }): Promise<readonly FileChange[]> {
+    const { connection, metadata } = this.parts;
+    const toolbox = await this.toolbox.mount(options.signal);
+    return compareStates(
+      { connection, metadata, toolbox },
+      before as MountableState,
+      after as MountableState,
+      options.signal,
+    );
+  }
+
   isBuilt(step: Step): boolean {
     return this.parts.status.isBuilt(step);
   }
 
   async openContainer(step: Step, options: StepContainerOptions): Promise<StepContainer> {
     const failure = this.failures.get(step.number);
-    if (options.state === "dirty") {
-      const { dirty } = this.failureOf(step);
-      if (!dirty.available)
-        throw new ContainerError(`The failed step's own state cannot be opened: ${dirty.reason}`, {
-          code: "NO_DIRTY_STATE",
-          hint: "The state before the step can: `shell`.",
-        });
-    }
-    const [toolbox, before] = await Promise.all([
+    if (options.state === "dirty") this.requireDirty(step);
+    const when = options.state === "after" ? "after" : "before";
+    const [toolbox, state] = await Promise.all([
       this.toolbox.mount(options.signal),
-      this.planned.state(this.source, this.planned.place(step).before, step, "before", options.signal),
+      this.planned.state(this.source, this.planned.place(step)[when], step, when, options.signal),
     ]);
     const spec = await containerSpec({
       planned: this.planned,
       solver: this.solver,
       step,
-      before,
+      state,
+      when,
       failure: options.state === "dirty" ? failure : undefined,
       view: options.view,
       toolbox,
@@ -225,12 +263,17 @@ export class BuildkitBuild implements Build {
         this.parts.status.finishStep(step, "done", 0);
   }
 
-  private failureOf(step: Step): StepFailure {
-    const report = this.reports.get(step.number);
-    if (report) return report;
-    throw new ContainerError(`Step ${String(step.number)} has not failed: it left no state of its own`, {
-      code: "NO_DIRTY_STATE",
-    });
+  private requireDirty(step: Step): void {
+    const dirty = this.reports.get(step.number)?.dirty;
+    if (!dirty)
+      throw new ContainerError(`Step ${String(step.number)} has not failed: it left no state of its own`, {
+        code: "NO_DIRTY_STATE",
+      });
+    if (!dirty.available)
+      throw new ContainerError(`The failed step's own state cannot be opened: ${dirty.reason}`, {
+        code: "NO_DIRTY_STATE",
+        hint: "The state before the step can: `shell`.",
+      });
   }
 
   private async report(solved: SolvedFailure, wanted: Step | undefined, signal?: AbortSignal): Promise<StepFailure> {
@@ -241,7 +284,6 @@ export class BuildkitBuild implements Build {
     const digest = place.vertex?.digest ?? solved.error.vertex;
     if (digest) await status.until(() => status.ended(digest) !== undefined, 300);
     status.finishStep(blamed, "failed", 0);
-    status.skipRest();
     this.failures.set(blamed.number, solved);
     const failure = await describeFailure({
       solved,
@@ -274,15 +316,10 @@ export class BuildkitBuild implements Build {
   }
 }
 
-/** Numbers of the new plan's steps whose state the old plan has built already. */
+/** Numbers of the new plan's steps whose state the old plan has built already, wherever they stand in it. */
 function keptSteps(old: PlannedGraph, next: PlannedGraph, isBuilt: (step: Step) => boolean): Set<number> {
-  const kept = new Set<number>();
-  for (const [index, step] of next.steps.entries()) {
-    const before = old.steps[index];
-    if (!before || !isBuilt(before) || before.instruction.text !== step.instruction.text) break;
-    if (old.place(before).after?.digest === next.place(step).after?.digest) kept.add(step.number);
-  }
-  return kept;
+  const built = new Set(old.steps.filter(isBuilt).map((step) => old.place(step).after?.digest));
+  return new Set(next.steps.filter((step) => built.has(next.place(step).after?.digest)).map(({ number }) => number));
 }
 
 async function solvePlan(

@@ -1,5 +1,12 @@
 import { ContainerError } from "../../errors.js";
-import type { EngineCapabilities, Step, StepContainerOptions, StepEnvironment, ToolboxSource } from "../engine.js";
+import type {
+  EngineCapabilities,
+  Step,
+  StepConfiguration,
+  StepContainerOptions,
+  StepEnvironment,
+  ToolboxSource,
+} from "../engine.js";
 import type { BuildSession } from "./build-session.js";
 import { plainContainer, toolboxMount, type ContainerSpec, type ToolboxState } from "./container.js";
 import { CallError } from "./failures.js";
@@ -81,7 +88,10 @@ export async function containerSpec(input: {
   planned: PlannedGraph;
   solver: Solver;
   step: Step;
-  before: BuildkitState;
+  /** What the container is opened on. */
+  state: BuildkitState;
+  /** Whose configuration it has: the one before the step, or the one behind it. */
+  when: "before" | "after";
   /** Set: open what this failure left behind. */
   failure: SolvedFailure | undefined;
   view: StepContainerOptions["view"];
@@ -89,15 +99,16 @@ export async function containerSpec(input: {
   capabilities: EngineCapabilities;
   signal: AbortSignal | undefined;
 }): Promise<ContainerSpec> {
-  const { planned, step, before, toolbox, view } = input;
+  const { planned, step, state, toolbox, view, when } = input;
   const { vertex } = planned.place(step);
   const op = vertex?.op.op;
-  const run = op?.$case === "exec" ? op.value : undefined;
-  const environment = await stepEnvironment(planned, input.solver, step, run, toolbox.available);
+  // Behind a RUN nothing of what its own process had is left.
+  const run = op?.$case === "exec" && when === "before" ? op.value : undefined;
+  const environment = stepEnvironment(await planned.configuration(input.solver, step, when), run, toolbox.available);
   const mounted =
-    run && vertex ? await mountsOf(input, vertex, run) : { rootId: dirtyRoot(input) ?? before.id, mounts: [] };
+    run && vertex ? await mountsOf(input, vertex, run) : { rootId: dirtyRoot(input.failure) ?? state.id, mounts: [] };
   if (!toolbox.available && mounted.rootId === "")
-    throw new ContainerError(`There is nothing to open before step ${String(step.number)}: its filesystem is empty`, {
+    throw new ContainerError(`There is nothing to open ${when} step ${String(step.number)}: its filesystem is empty`, {
       code: "EMPTY_STATE",
       hint: `With a toolbox there would be a shell: ${toolbox.hint}`,
     });
@@ -106,7 +117,7 @@ export async function containerSpec(input: {
     mounts: mounted.mounts,
     view,
     toolbox,
-    shell: toolbox.available ? `${toolboxMount}/bin/sh` : await stateShell(before),
+    shell: toolbox.available ? `${toolboxMount}/bin/sh` : await stateShell(state),
     environment,
     ...plainContainer,
     ...(run && {
@@ -132,14 +143,7 @@ async function stateShell(state: BuildkitState): Promise<string | undefined> {
 }
 
 /** The environment a step's instruction has: a RUN's from its op, which is what BuildKit itself would use; others' computed. */
-async function stepEnvironment(
-  planned: PlannedGraph,
-  solver: Solver,
-  step: Step,
-  run: ExecOp | undefined,
-  withToolbox: boolean,
-): Promise<StepEnvironment> {
-  const at = await planned.configuration(solver, step);
+function stepEnvironment(at: StepConfiguration, run: ExecOp | undefined, withToolbox: boolean): StepEnvironment {
   const meta = run?.meta;
   const env = [...(meta?.env ?? at.runEnv)];
   const proxy = meta?.proxy_env;
@@ -189,7 +193,15 @@ async function mountsOf(
   return { rootId, mounts };
 }
 
+/** BuildKit's id of the filesystem that a failed step left; undefined where it left none. */
+export function dirtyRootId(planned: PlannedGraph, step: Step, failure: SolvedFailure): string | undefined {
+  const op = planned.place(step).vertex?.op.op;
+  if (op?.$case !== "exec") return dirtyRoot(failure);
+  const root = op.value.mounts.findIndex((mount) => mount.dest === "/");
+  return failure.error.solve?.mountIDs[root];
+}
+
 /** What a failed COPY or ADD had written: the partial result of its file actions. */
-function dirtyRoot(input: { failure: SolvedFailure | undefined }): string | undefined {
-  return input.failure?.error.solve?.mountIDs.find((id) => id !== "");
+function dirtyRoot(failure: SolvedFailure | undefined): string | undefined {
+  return failure?.error.solve?.mountIDs.find((id) => id !== "");
 }

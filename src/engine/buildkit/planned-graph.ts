@@ -64,9 +64,22 @@ export class PlannedGraph implements StatusPlan {
     return new PlannedGraph(this.plan, graph, this.resultMetadata, this.request);
   }
 
-  /** Variables, user, directory and image configuration as they stand before a step's instruction. */
-  configuration(solver: Solver, step: Step): Promise<StepConfiguration> {
-    return this.configurationAt(solver, step, "before");
+  /** The steps that a step's state is made of, by whatever way, in file order. */
+  ancestors(step: Step): readonly Step[] {
+    const needed = new Set<number>();
+    const pending = [...step.dependsOn];
+    for (let number = pending.pop(); number !== undefined; number = pending.pop()) {
+      if (needed.has(number)) continue;
+      needed.add(number);
+      pending.push(...(this.steps[number - 1]?.dependsOn ?? []));
+    }
+    return this.steps.filter(({ number }) => needed.has(number));
+  }
+
+  /** Variables, user, directory and image configuration as they stand before (or behind) a step's instruction. */
+  configuration(solver: Solver, step: Step, when: "before" | "after"): Promise<StepConfiguration> {
+    const { buildArgs, platform } = this.request;
+    return configAt(this.plan, step, { when, buildArgs, platform, base: (from) => this.baseConfig(solver, from) });
   }
 
   /** A state as something to look into. Rejects with BuildError where it cannot be built. */
@@ -79,7 +92,7 @@ export class PlannedGraph implements StatusPlan {
   ): Promise<BuildkitState> {
     const [solved, { config }] = await Promise.all([
       source.solver.solve(edge, this.graph, signal),
-      this.configurationAt(source.solver, step, when),
+      this.configuration(source.solver, step, when),
     ]);
     if (solved.status === "failed")
       throw new BuildError(
@@ -90,11 +103,6 @@ export class PlannedGraph implements StatusPlan {
         },
       );
     return new BuildkitState(source.bridge, source.metadata, { id: solved.id, edge, config });
-  }
-
-  private configurationAt(solver: Solver, step: Step, when: "before" | "after"): Promise<StepConfiguration> {
-    const { buildArgs, platform } = this.request;
-    return configAt(this.plan, step, { when, buildArgs, platform, base: (from) => this.baseConfig(solver, from) });
   }
 
   /** The configuration of the image that a FROM names, asked for once. */

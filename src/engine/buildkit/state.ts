@@ -101,7 +101,8 @@ export class BuildkitState implements Ref {
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       // BuildKit passes the worker's errno on as words with code UNKNOWN; the words are the kernel's own.
-      if (error.code === notFoundCode || /no such file or directory$/.test(error.message)) throw notFound(path, error);
+      if (error.code === notFoundCode || /(?:no such file or|not a) directory$/.test(error.message))
+        throw notFound(path, error);
       throw new ContainerError(`${path}: ${error.message.replace(/^.*: /, "")}`, { code: "STATE_READ", cause: error });
     }
   }

@@ -100,6 +100,12 @@ export class StatusReader {
     return this.stepStates.get(step.number) === "built";
   }
 
+  /** Steps that failed, or were left out because another one did, may run again: what was said of them no longer holds. */
+  forgetFailures(): void {
+    for (const [number, state] of this.stepStates) if (state === "failed") this.stepStates.delete(number);
+    for (const [digest, end] of this.ends) if (end.error !== "") this.ends.delete(digest);
+  }
+
   /** Every step that has not ended: another one failed. */
   skipRest(): void {
     for (const step of this.plan?.steps ?? []) {

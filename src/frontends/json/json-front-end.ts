@@ -1,36 +1,49 @@
 import { StringDecoder } from "node:string_decoder";
+import type { CommandIo, Line } from "../../debugger/commands/io.js";
+import { runCommandLoop, type CommandLine } from "../../debugger/commands/loop.js";
 import { runAtStep } from "../../debugger/run-at-step.js";
 import type { DebugSession } from "../../debugger/session.js";
 import type { SessionEvent, SessionResult, StoppedState } from "../../debugger/state.js";
 import type { Step } from "../../engine/engine.js";
+import { DfdebugError } from "../../errors.js";
 
 export interface JsonOptions {
   readonly output: NodeJS.WritableStream;
   readonly engine: { readonly kind: string; readonly version: string };
+  /** Diagnostics to run at each stop. */
   readonly execCommands: readonly string[];
+  /** Stop before the first step. */
+  readonly entry: boolean;
+  /** Debugger commands; undefined: none, the build goes on at each stop and ends at a failure. */
+  readonly script: AsyncIterator<string> | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Bytes of a diagnostic's output that an `exec` object holds at most, of each stream. */
 const execLimit = 1024 * 1024;
 
-/** Runs a session for a machine: one JSON object a line on the output (DESIGN.md section 6), nothing else. Never waits for input. */
+/** Runs a session for a machine: one JSON object a line on the output (DESIGN.md section 6), nothing else. */
 export async function runJsonFrontEnd(session: DebugSession, options: JsonOptions): Promise<SessionResult> {
   const writer = new JsonWriter(session, options);
   const unsubscribe = session.subscribe((event) => writer.event(event));
   try {
     writer.plan();
-    const state = await session.start();
-    if (state.kind === "stopped") {
-      for (const command of options.execCommands) await writer.exec(state, command);
-      return await session.terminate();
-    }
-    return state.kind === "ended" ? state.result : await session.terminate();
+    return await runCommandLoop(session, {
+      entry: options.entry,
+      io: writer,
+      signal: () => options.signal,
+      next: () => writer.command(),
+      atStop: async (stopped) => {
+        for (const command of options.execCommands) await writer.exec(stopped, command);
+      },
+    });
   } finally {
     unsubscribe();
   }
 }
 
-class JsonWriter {
+class JsonWriter implements CommandIo {
+  readonly interactive = undefined;
   private readonly session: DebugSession;
   private readonly options: JsonOptions;
   private readonly decoders = new Map<string, StringDecoder>();
@@ -96,6 +109,36 @@ class JsonWriter {
     }
   }
 
+  /** The next debugger command. */
+  async command(): Promise<CommandLine> {
+    const text = await this.line();
+    return text === undefined ? { kind: "end" } : { kind: "line", text };
+  }
+
+  /** What a debugger command prints: `output` {text}, a line each. */
+  async print(...lines: readonly Line[]): Promise<void> {
+    for (const line of lines) this.write("output", { text: plainText(line) });
+  }
+
+  async error(error: Error): Promise<void> {
+    const { code, hint } = error instanceof DfdebugError ? error : { code: "INTERNAL", hint: undefined };
+    this.write("error", { code, message: error.message, ...(hint === undefined ? {} : { hint }) });
+  }
+
+  question(): Promise<string | undefined> {
+    return this.line();
+  }
+
+  async confirm(_question: string, preset: boolean): Promise<boolean> {
+    const answer = (await this.line())?.trim();
+    return answer === "" ? preset : /^y(es)?$/i.test(answer ?? "");
+  }
+
+  private async line(): Promise<string | undefined> {
+    const next = await this.options.script?.next();
+    return next?.done === false ? next.value : undefined;
+  }
+
   /** Runs a diagnostic and reports it as a whole. */
   async exec(state: StoppedState, command: string): Promise<void> {
     const out = new Tail();
@@ -105,15 +148,16 @@ class JsonWriter {
       state.step,
       command,
       { stdout: (data) => out.add(data), stderr: (data) => err.add(data) },
-      undefined,
+      { signal: this.options.signal, state: state.at === "after" ? "after" : "clean" },
     );
     this.write("exec", { number: state.step.number, command, exitCode, stdout: out.text, stderr: err.text });
   }
 
   private stopped(state: StoppedState): void {
-    const { step, failure, reason } = state;
+    const { step, failure, reason, note } = state;
     this.write("stopped", {
       reason,
+      ...(note === undefined ? {} : { note }),
       number: step.number,
       stage: step.stage.label,
       line: step.instruction.range.start.line,
@@ -163,6 +207,11 @@ class JsonWriter {
   private write(type: string, fields: object): void {
     this.options.output.write(`${JSON.stringify({ type, time: new Date().toISOString(), ...fields })}\n`);
   }
+}
+
+function plainText(line: Line): string {
+  if (typeof line === "string") return line;
+  return line.map((span) => (typeof span === "string" ? span : span.text)).join("");
 }
 
 /** The end of a stream's output, bounded. */

@@ -1,7 +1,13 @@
 import { createInterface } from "node:readline";
 import { PassThrough, Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
+import type { CommandIo, InteractiveIo, Line } from "../../debugger/commands/io.js";
+import type { CommandLine } from "../../debugger/commands/loop.js";
+import { editText } from "./editor.js";
+import { renderError } from "./error-text.js";
 import { RawTerminal } from "./raw-terminal.js";
+import { renderLine } from "./render.js";
+import { runProgram, runShell } from "./shell/interactive-shell.js";
 import { detectStyle, type Environment, type Style } from "./style.js";
 
 /** Completes a line: the candidates, and the part of the line that they replace. */
@@ -26,48 +32,56 @@ export interface ConsoleOptions {
 /** Ctrl-C instead of an answer. */
 const interrupted = Symbol("interrupted");
 
-/** The user's terminal for prompts, questions and text. */
-export class Console {
+/** The user's terminal for prompts, questions, text, shells and editors. */
+export class Console implements CommandIo {
   readonly style: Style;
-  readonly raw: RawTerminal;
-  readonly stdin: NodeJS.ReadStream;
+  readonly interactive: InteractiveIo;
+  private readonly raw: RawTerminal;
   private readonly output: NodeJS.WriteStream;
+  private readonly env: Environment;
   private readonly beforeOutput: () => void;
 
   constructor(options: ConsoleOptions) {
     this.beforeOutput = options.beforeOutput;
-    this.stdin = options.stdin;
     this.output = options.output;
+    this.env = options.env;
     this.style = detectStyle(options.output, options.env);
-    this.raw = new RawTerminal(options.stdin, options.output);
+    const raw = new RawTerminal(options.stdin, options.output);
+    this.raw = raw;
+    this.interactive = {
+      shell: (container, shell) => runShell(container, { terminal: raw, ...shell }),
+      run: (container, argv, signal) => runProgram(container, argv, { terminal: raw, signal }),
+      edit: (text, place) => editText(text, { ...place, env: options.env }),
+    };
   }
 
   get width(): number {
     return Math.max(20, this.output.columns || 80);
   }
 
-  /** The terminal is gone: whatever is asked has no answer. */
-  get ended(): boolean {
-    return this.raw.ended;
-  }
-
-  /** Prints lines. */
-  print(...lines: readonly string[]): void {
-    this.beforeOutput();
-    for (const line of lines) this.output.write(`${line}\n`);
-  }
-
-  /** Prints lines, and waits while the terminal is slow: for output of any length. */
-  async printSlowly(lines: readonly string[]): Promise<void> {
+  async print(...lines: readonly Line[]): Promise<void> {
     if (lines.length === 0) return;
     this.beforeOutput();
-    await this.raw.write(`${lines.join("\n")}\n`);
+    await this.raw.write(lines.map((line) => `${renderLine(line, this.style)}\n`).join(""));
   }
 
-  /** A line from the user; undefined at the end of input (Ctrl-D), "" after Ctrl-C. */
-  async question(prompt: string, options: QuestionOptions = {}): Promise<string | undefined> {
+  async error(error: Error): Promise<void> {
+    this.beforeOutput();
+    this.output.write(renderError(error, { stream: this.output, env: this.env }));
+  }
+
+  /** A command line, as the loop wants it. */
+  async command(prompt: string, options: QuestionOptions): Promise<CommandLine> {
     const answer = await this.ask(prompt, options);
-    return answer === interrupted ? "" : answer;
+    if (answer === interrupted) return { kind: "interrupt" };
+    if (answer !== undefined) return { kind: "line", text: answer };
+    return { kind: this.raw.ended ? "end" : "leave" };
+  }
+
+  /** A line from the user; undefined at the end of input (Ctrl-D) and after Ctrl-C. */
+  async question(prompt: string, options: QuestionOptions = {}): Promise<string | undefined> {
+    const answer = await this.ask(this.style.bold(prompt), options);
+    return answer === interrupted ? undefined : answer;
   }
 
   /** A yes-or-no question; the end of input and Ctrl-C are No. */

@@ -1,5 +1,7 @@
 import picocolors from "picocolors";
 
+export { formatBytes, formatCount, formatDuration } from "../../debugger/format.js";
+
 type Paint = (text: string) => string;
 
 /** How text looks on one stream: colours where they are wanted, and the symbols its locale can show. */
@@ -90,31 +92,4 @@ function showsUnicode(env: Environment): boolean {
 /** Whether a display that redraws itself can work there. */
 export function canRedraw(stream: { readonly isTTY?: boolean }, env: Environment): boolean {
   return stream.isTTY === true && env["TERM"] !== "dumb";
-}
-
-/** `0.1s`, `59.9s`, `1m 04s`, `2h 03m`. */
-export function formatDuration(milliseconds: number): string {
-  const seconds = Math.max(0, milliseconds) / 1000;
-  if (seconds < 59.95) return `${seconds.toFixed(1)}s`;
-  const whole = Math.round(seconds);
-  if (whole < 3600) return `${String(Math.floor(whole / 60))}m ${String(whole % 60).padStart(2, "0")}s`;
-  return `${String(Math.floor(whole / 3600))}h ${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")}m`;
-}
-
-/** Bytes as docker prints them: powers of 1000, three significant digits. */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return `${value.toFixed(digits)} ${units[unit] ?? "B"}`;
-}
-
-/** `1 file`, `1,204 files`. */
-export function formatCount(count: number, noun: string): string {
-  return `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
 }

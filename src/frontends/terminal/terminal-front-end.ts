@@ -1,16 +1,21 @@
+import { openShell, offerFix } from "../../debugger/commands/act.js";
+import type { CommandIo } from "../../debugger/commands/io.js";
+import { runCommandLoop, type CommandLine } from "../../debugger/commands/loop.js";
+import { completeLine } from "../../debugger/commands/complete.js";
+import { StreamPrinter } from "../../debugger/commands/stream-printer.js";
 import { failureCard } from "../../debugger/card.js";
 import { runAtStep } from "../../debugger/run-at-step.js";
 import type { DebugSession } from "../../debugger/session.js";
 import type { SessionEvent, SessionResult, StoppedState } from "../../debugger/state.js";
-import { DfdebugError } from "../../errors.js";
+import { CancelledError, DfdebugError } from "../../errors.js";
 import { cardLines } from "./card-text.js";
-import { offerFix, openShell } from "./commands/act.js";
 import { Console } from "./console.js";
-import { renderError } from "./error-text.js";
+import { History } from "./history.js";
 import { LiveProgress } from "./live-progress.js";
 import { PlainProgress } from "./plain-progress.js";
-import { Repl } from "./repl.js";
-import { LineSanitizer } from "./sanitize.js";
+import { renderLine } from "./render.js";
+import { ScriptConsole } from "./script-console.js";
+import { changeLine, stopLines } from "./stop-text.js";
 import { canRedraw, detectStyle, type Environment } from "./style.js";
 
 export interface TerminalOptions {
@@ -23,8 +28,14 @@ export interface TerminalOptions {
   readonly isTerminal: boolean;
   readonly env: Environment;
   readonly signal: AbortSignal | undefined;
-  /** Diagnostics to run at the failing step. */
+  /** Stop before the first step. */
+  readonly entry: boolean;
+  /** Debugger commands that are run before anybody is asked; undefined: none. */
+  readonly script: AsyncIterator<string> | undefined;
+  /** Diagnostics to run at each stop. */
   readonly execCommands: readonly string[];
+  /** Takes Ctrl-C over until the returned function is called. */
+  readonly onInterrupt: (handler: () => void) => () => void;
 }
 
 interface Progress {
@@ -32,7 +43,7 @@ interface Progress {
   end(interrupted?: boolean): void;
 }
 
-/** Runs a session for a person: progress, the card of a failure, a shell, the prompt, to the end. Resolves with how it ended. */
+/** Runs a session for a person or a script: progress, stops, cards, shells, the prompt, to the end. Resolves with how it ended. */
 export async function runTerminalFrontEnd(session: DebugSession, options: TerminalOptions): Promise<SessionResult> {
   return new TerminalFrontEnd(session, options).run();
 }
@@ -40,41 +51,91 @@ export async function runTerminalFrontEnd(session: DebugSession, options: Termin
 class TerminalFrontEnd {
   private readonly session: DebugSession;
   private readonly options: TerminalOptions;
+  private readonly history: History;
+  private readonly console: Console | undefined;
+  private script: ScriptConsole | undefined;
   private progress: Progress | undefined;
-  private console: Console | undefined;
-  private repl: Repl | undefined;
+  /** Interrupts the command that runs at a stop. */
+  private command = new AbortController();
   /** The step whose shell was opened last: a shell opens by itself once at each step that fails. */
   private shellAt: string | undefined;
 
   constructor(session: DebugSession, options: TerminalOptions) {
     this.session = session;
     this.options = options;
+    const { stdin, stdout, stderr, env, script } = options;
+    this.history = new History(env);
+    const beforeOutput = (): void => this.endProgress();
+    // Prompts go where somebody reads them: standard output may be a pipe.
+    if (options.isTerminal)
+      this.console = new Console({ stdin, output: stdout.isTTY ? stdout : stderr, env, beforeOutput });
+    if (script) this.script = new ScriptConsole({ lines: script, output: stdout, env, beforeOutput });
   }
 
   async run(): Promise<SessionResult> {
     const { session, options } = this;
     const unsubscribe = session.subscribe((event) => this.event(event));
+    const release =
+      options.onFailure === "report" && !options.entry && !this.script ? undefined : this.takeInterrupts();
     try {
-      let state = await session.start();
-      while (state.kind === "stopped") {
-        this.endProgress();
-        await this.atStop(state);
-        if (session.state.kind === "ended") break;
-        state =
-          session.state.kind === "stopped" && session.state.reason === "failure" && session.state !== state
-            ? session.state
-            : await session.continue();
-      }
+      const result = await runCommandLoop(session, {
+        entry: options.entry,
+        io: this.io(),
+        signal: () => this.commandSignal(),
+        next: (stopped) => this.nextCommand(stopped),
+        atStop: (stopped) => this.atStop(stopped),
+      });
       this.endProgress();
-      const result = session.state.kind === "ended" ? session.state.result : await session.terminate();
       if (result.status === "built" && options.progress !== "quiet") this.built(result);
       return result;
     } catch (error) {
       this.endProgress(true);
       throw error;
     } finally {
+      release?.();
       unsubscribe();
     }
+  }
+
+  /** What commands print to: the script's own place while it types, else the terminal. */
+  private io(): CommandIo {
+    const current = (): CommandIo => this.script ?? this.console ?? this.messages;
+    return {
+      get interactive() {
+        return current().interactive;
+      },
+      print: (...lines) => current().print(...lines),
+      error: (error) => current().error(error),
+      question: (prompt, options) => current().question(prompt, options),
+      confirm: (question, preset) => current().confirm(question, preset),
+    };
+  }
+
+  /** Standard error as a place to print to, where nobody answers. */
+  private get messages(): ScriptConsole {
+    const { stderr, env } = this.options;
+    return new ScriptConsole({ lines: noLines, output: stderr, env, beforeOutput: () => this.endProgress() });
+  }
+
+  private commandSignal(): AbortSignal {
+    this.command = new AbortController();
+    const { signal } = this.options;
+    return signal ? AbortSignal.any([signal, this.command.signal]) : this.command.signal;
+  }
+
+  private async nextCommand(stopped: StoppedState): Promise<CommandLine> {
+    if (this.script) {
+      const line = await this.script.command("(dfdebug) ");
+      if (line.kind !== "end" || !this.console) return line;
+      this.script = undefined;
+    }
+    if (!this.console || this.options.onFailure === "report") return { kind: "end" };
+    const line = await this.console.command("(dfdebug) ", {
+      history: await this.history.read(),
+      complete: (text) => completeLine(this.session, stopped, text),
+    });
+    if (line.kind === "line" && line.text.trim() !== "") await this.history.add(line.text);
+    return line;
   }
 
   private event(event: SessionEvent): void {
@@ -96,37 +157,32 @@ class TerminalFrontEnd {
     this.progress = undefined;
   }
 
-  /** At a failure: the card, the diagnostics asked for, then the shell and the prompt where somebody is there. */
+  /** Where and why; the diagnostics asked for; at a failure the shell, where somebody is there. */
   private async atStop(stopped: StoppedState): Promise<void> {
     const { session, options } = this;
-    this.showCard(stopped);
+    this.endProgress();
+    if (stopped.failure) this.showCard(stopped);
+    else await this.showStop(stopped);
     for (const command of options.execCommands) await this.diagnose(stopped, command);
-    if (options.onFailure === "report") {
-      await session.terminate();
-      return;
-    }
-    const console = (this.console ??= this.openConsole());
-    this.repl ??= new Repl(session, console, { env: options.env, signal: options.signal });
-    const context = { session, stopped, console, signal: options.signal };
+    const opens = stopped.failure && options.onFailure === "shell" && this.console && !this.script;
     const place = `${String(stopped.step.stage.index)}/${String(stopped.step.stageStep)}`;
-    if (options.onFailure === "shell" && this.shellAt !== place) {
-      this.shellAt = place;
-      try {
-        const outcome = await openShell(context, { dirty: false, outside: false });
-        if ((await offerFix(context, outcome)) === "leave") return;
-      } catch (error) {
-        if (!(error instanceof DfdebugError) || session.state.kind === "ended") throw error;
-        options.stderr.write(renderError(error, { stream: options.stderr, env: options.env }));
-      }
+    if (!opens || this.shellAt === place) return;
+    this.shellAt = place;
+    const io = this.io();
+    const context = { session, stopped, io, signal: this.commandSignal() };
+    try {
+      await offerFix(context, await openShell(context, { dirty: false, outside: false }));
+    } catch (error) {
+      if (!(error instanceof DfdebugError) || session.state.kind === "ended") throw error;
+      await io.error(error);
     }
-    await this.repl.run(stopped);
   }
 
-  /** Prompts go where somebody reads them: standard output may be a pipe. */
-  private openConsole(): Console {
-    const { stdin, stdout, stderr, env } = this.options;
-    const output = stdout.isTTY ? stdout : stderr;
-    return new Console({ stdin, output, env, beforeOutput: () => this.endProgress() });
+  private async showStop(stopped: StoppedState): Promise<void> {
+    const io = this.script ?? this.console ?? this.messages;
+    await io.print(...stopLines(this.session, stopped, this.width));
+    const changed = await changeLine(this.session, stopped, this.commandSignal());
+    if (changed) await io.print(changed);
   }
 
   private showCard(stopped: StoppedState): void {
@@ -134,28 +190,43 @@ class TerminalFrontEnd {
     const { stderr, env } = this.options;
     const { dockerfile } = this.session.build;
     const card = failureCard(stopped.failure, dockerfile.file, this.session.logs);
-    const lines = cardLines(card, dockerfile.source, detectStyle(stderr, env), Math.max(40, stderr.columns || 100));
-    stderr.write(`${lines.join("\n")}\n`);
+    stderr.write(`${cardLines(card, dockerfile.source, detectStyle(stderr, env), this.width).join("\n")}\n`);
+  }
+
+  private get width(): number {
+    return Math.max(40, this.options.stderr.columns || 100);
   }
 
   /** `--exec`: the command's output, under a line that names it. */
   private async diagnose(stopped: StoppedState, command: string): Promise<void> {
     const { stdout, stderr, env, signal } = this.options;
     const style = detectStyle(stderr, env);
-    stderr.write(`${style.bold(`$ ${command}`)}\n`);
-    const out = new LineSanitizer({ colour: false });
-    const err = new LineSanitizer({ colour: false });
-    const write = (stream: NodeJS.WriteStream, lines: readonly string[]): void => {
-      for (const line of lines) stream.write(`${line}\n`);
-    };
-    const output = {
-      stdout: (data: Uint8Array) => write(stdout, out.push(data)),
-      stderr: (data: Uint8Array) => write(stderr, err.push(data)),
-    };
-    const code = await runAtStep(this.session.build, stopped.step, command, output, signal);
-    write(stdout, out.end());
-    write(stderr, err.end());
+    const write = (stream: NodeJS.WriteStream) =>
+      new ScriptConsole({ lines: noLines, output: stream, env, beforeOutput: () => undefined });
+    stderr.write(`${renderLine([{ text: `$ ${command}`, tone: "bold" }], style)}\n`);
+    const [out, err] = [new StreamPrinter(write(stdout)), new StreamPrinter(write(stderr))];
+    const output = { stdout: (data: Uint8Array) => out.stdout(data), stderr: (data: Uint8Array) => err.stderr(data) };
+    const state = stopped.at === "after" ? "after" : "clean";
+    const code = await runAtStep(this.session.build, stopped.step, command, output, { signal, state });
+    await Promise.all([out.end(), err.end()]);
     if (code !== 0) stderr.write(`${style.dim(`(exit code ${String(code)})`)}\n`);
+  }
+
+  /** Ctrl-C while the build runs pauses it; at a stop it interrupts the command that runs there. */
+  private takeInterrupts(): () => void {
+    const { stderr } = this.options;
+    return this.options.onInterrupt(() => {
+      const { session } = this;
+      if (session.state.kind !== "running") {
+        this.command.abort(new CancelledError());
+        return;
+      }
+      const waiting = session.pause();
+      this.endProgress();
+      if (waiting.length === 0) return;
+      const steps = waiting.map(({ number }) => String(number)).join(", ");
+      stderr.write(`Pausing behind step ${steps}; Ctrl-C again interrupts it, a third time ends the session\n`);
+    });
   }
 
   private built(result: Extract<SessionResult, { status: "built" }>): void {
@@ -164,3 +235,5 @@ class TerminalFrontEnd {
     this.options.stderr.write(`Built ${imageId.slice(0, 19)}${as}\n`);
   }
 }
+
+const noLines: AsyncIterator<string> = { next: async () => ({ done: true, value: undefined }) };

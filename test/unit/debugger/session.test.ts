@@ -51,7 +51,11 @@ describe("DebugSession", () => {
     const build = new FakeBuild(failing);
     await using session = new DebugSession(build);
     await session.start();
-    expect(await session.retry("RUN write /fixed yes")).toMatchObject({ status: "done" });
+    expect(await session.retry("RUN write /fixed yes")).toMatchObject({
+      kind: "stopped",
+      reason: "step",
+      step: { number: 3 },
+    });
     expect(session.pendingFix?.diff).toContain("+RUN write /fixed yes");
     expect(await session.continue()).toMatchObject({ kind: "ended", result: { status: "built" } });
     expect(build.ran).toEqual([
@@ -68,9 +72,8 @@ describe("DebugSession", () => {
     const before = await session.start();
     await expect(session.retry("RUNN x")).rejects.toBeInstanceOf(DockerfileError);
     expect(session.state).toBe(before);
-    expect(await session.retry("RUN fail 9")).toMatchObject({ status: "failed" });
+    expect(await session.retry("RUN fail 9")).toMatchObject({ reason: "failure", failure: { exitCode: 9 } });
     expect(session.state).toMatchObject({ kind: "stopped", failure: { exitCode: 9 } });
-    expect(session.pendingFix).toBeUndefined();
   });
 
   it("rejects commands that make no sense in the state, and stays as it was", async () => {
@@ -114,7 +117,7 @@ describe("DebugSession", () => {
 
   it("ends cancelled when the signal aborts", async () => {
     const controller = new AbortController();
-    await using session = new DebugSession(new FakeBuild("FROM scratch\nRUN wait\n"), { signal: controller.signal });
+    await using session = new DebugSession(new FakeBuild("FROM scratch\nRUN hold\n"), { signal: controller.signal });
     const started = session.start();
     setImmediate(() => controller.abort(new CancelledError()));
     await expect(started).rejects.toBeInstanceOf(CancelledError);

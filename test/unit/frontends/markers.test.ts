@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { MarkerScanner } from "../../../src/frontends/terminal/shell/markers.js";
-import { words } from "../../../src/frontends/terminal/repl.js";
+import { words } from "../../../src/debugger/commands/table.js";
 
 const output =
   "\x1b]6974;ash\x07welcome\x1b[1m\x1b]133;D;3;e:  5  echo %25%0Atwo\x07\x1b]133;A\x07step 1 $ \x1b]0;title\x07\x1b[?2004hend";

@@ -1,23 +1,11 @@
 import { joinedShellText, shellText } from "../../../dockerfile/edit.js";
 import type { Instruction } from "../../../dockerfile/syntax.js";
 import type { Process, StepContainer } from "../../../engine/engine.js";
+import type { ShellCommand, ShellOutcome } from "../../../debugger/commands/io.js";
 import type { RawTerminal } from "../raw-terminal.js";
 import { prepareLaunch, type ShellKind } from "./launcher.js";
 import { LineEditor } from "./line-editor.js";
 import { MarkerScanner, type ShellMark } from "./markers.js";
-
-/** A command that the user ran in the shell. */
-export interface ShellCommand {
-  readonly text: string;
-  readonly exitCode: number;
-}
-
-export interface ShellOutcome {
-  /** The shell's own exit code. */
-  readonly exitCode: number;
-  /** In order; empty where the shell does not tell. */
-  readonly commands: readonly ShellCommand[];
-}
 
 export interface ShellOptions {
   readonly terminal: RawTerminal;
@@ -71,6 +59,17 @@ export async function runShell(container: StepContainer, options: ShellOptions):
   const text = whole === undefined ? undefined : { whole, joined, script: launch.scriptCommand };
   const relay = new Relay(process, terminal, text);
   return { exitCode: await relay.run(), commands: relay.commands };
+}
+
+/** Runs a program with the terminal as its own until it ends; its exit code. Rejects as `runShell` does. */
+export async function runProgram(
+  container: StepContainer,
+  argv: readonly string[],
+  options: { terminal: RawTerminal; signal: AbortSignal | undefined },
+): Promise<number> {
+  const { terminal, signal } = options;
+  const process = await container.exec({ argv, env: terminalEnvironment(), tty: terminal.size, signal });
+  return new Relay(process, terminal, undefined).run();
 }
 
 /** The terminal's own variables; a step has none. */

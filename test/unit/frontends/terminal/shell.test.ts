@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseDockerfile } from "../../../../src/dockerfile/parse.js";
 import type { Instruction } from "../../../../src/dockerfile/syntax.js";
-import { runShell, type ShellOutcome } from "../../../../src/frontends/terminal/shell/interactive-shell.js";
+import type { ShellOutcome } from "../../../../src/debugger/commands/io.js";
+import { runShell } from "../../../../src/frontends/terminal/shell/interactive-shell.js";
 import { LocalContainer, TestTerminal } from "./local-container.js";
 
 /**
@@ -139,10 +140,11 @@ describe.each(shells)("a step's shell: $name", (shell) => {
   });
 
   it("loses nothing that was typed before the prompt", async () => {
-    await using opened = open(shell, "RUN echo typed");
-    const { terminal, outcome } = opened;
+    await using opened = open(shell, "RUN touch typed");
+    const { terminal, container, outcome } = opened;
     terminal.type("-ahead\rexit 5\r");
-    await terminal.expect("\ntyped-ahead\n");
+    // Not by what is shown: the second line's echo may come in the middle of the first one's output.
     expect((await outcome).exitCode).toBe(5);
+    expect(existsSync(join(container.folder, "typed-ahead"))).toBe(true);
   });
 });

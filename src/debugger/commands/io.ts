@@ -1,0 +1,63 @@
+import type { Instruction } from "../../dockerfile/syntax.js";
+import type { StepContainer } from "../../engine/engine.js";
+
+/** How a piece of text is meant; a front end gives it a look, or none. */
+export type Tone = "plain" | "bold" | "dim" | "good" | "bad" | "warn" | "output";
+
+export interface Span {
+  /** May hold anything, control characters of builds included: the front end makes it harmless. */
+  readonly text: string;
+  readonly tone: Tone;
+}
+
+/** One line of text, without its line feed. */
+export type Line = string | readonly (string | Span)[];
+
+export interface ShellCommand {
+  readonly text: string;
+  readonly exitCode: number;
+}
+
+/** What was done in an interactive shell. */
+export interface ShellOutcome {
+  /** The shell's own exit code. */
+  readonly exitCode: number;
+  /** In order; empty where the shell does not tell. */
+  readonly commands: readonly ShellCommand[];
+}
+
+export interface InteractiveShellOptions {
+  /** What the prompt begins with: `step 4`. */
+  readonly label: string;
+  /** Typed at the first prompt, not executed. */
+  readonly typed: Instruction | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What needs a person at a terminal. */
+export interface InteractiveIo {
+  shell(container: StepContainer, options: InteractiveShellOptions): Promise<ShellOutcome>;
+  /** Runs a command with the terminal as its own; its exit code. */
+  run(container: StepContainer, argv: readonly string[], signal: AbortSignal | undefined): Promise<number>;
+  /** Lets the user's editor change a text, opened at a line; undefined where the editor failed. */
+  edit(text: string, options: { readonly name: string; readonly line: number }): Promise<string | undefined>;
+}
+
+/** The world of debugger commands: a terminal, a script, or a program that reads JSON. */
+export interface CommandIo {
+  /** Undefined where nobody sits at a terminal. */
+  readonly interactive: InteractiveIo | undefined;
+  /** Resolves when the lines were taken; waits while the reader is slow. */
+  print(...lines: readonly Line[]): Promise<void>;
+  /** Shows an error; the session goes on. */
+  error(error: Error): Promise<void>;
+  /** A line of input; undefined where there is none. */
+  question(prompt: string, options?: { readonly initial?: string }): Promise<string | undefined>;
+  /** A yes-or-no question; no answer is No. */
+  confirm(question: string, preset: boolean): Promise<boolean>;
+}
+
+/** A span of a tone. */
+export function tone(name: Tone, text: string): Span {
+  return { text, tone: name };
+}

@@ -1,0 +1,58 @@
+import type { DebugSession } from "../session.js";
+import type { SessionResult, StoppedState } from "../state.js";
+import type { CommandIo } from "./io.js";
+import { executeLine, findCommand, words } from "./table.js";
+
+/** A line of commands, or why there is none. */
+export type CommandLine =
+  | { readonly kind: "line"; readonly text: string }
+  /** Ctrl-C at the prompt: nothing is run. */
+  | { readonly kind: "interrupt" }
+  /** Ctrl-D: the person wants to leave. */
+  | { readonly kind: "leave" }
+  /** No more commands will come. */
+  | { readonly kind: "end" };
+
+export interface LoopOptions {
+  readonly entry: boolean;
+  readonly io: CommandIo;
+  /** What interrupts the next command; asked for each. */
+  signal(): AbortSignal | undefined;
+  /** Commands, one at a time. */
+  next(stopped: StoppedState): Promise<CommandLine>;
+  /** Shows a stop, and does what is to be done there without being asked. */
+  atStop(stopped: StoppedState): Promise<void>;
+}
+
+/**
+ * Runs a session to its end: at each stop it is shown, then commands are read and run. Where no commands are left the build
+ * goes on, and ends at a failure. Resolves with how it ended; rejects with what ended it.
+ */
+export async function runCommandLoop(session: DebugSession, options: LoopOptions): Promise<SessionResult> {
+  const { io } = options;
+  let shown: StoppedState | undefined;
+  let repeated = "";
+  await session.start({ entry: options.entry });
+  for (;;) {
+    const stopped = session.state;
+    if (stopped.kind === "ended") return stopped.result;
+    if (stopped.kind !== "stopped") return session.terminate();
+    if (stopped !== shown) {
+      shown = stopped;
+      await options.atStop(stopped);
+      continue;
+    }
+    const line = await options.next(stopped);
+    const context = { session, stopped, io, signal: options.signal() };
+    if (line.kind === "line") {
+      const text = line.text.trim() === "" ? repeated : line.text.trim();
+      if (text === "" || text.startsWith("#")) continue;
+      repeated = findCommand(words(text)[0] ?? "")?.repeats ? text : "";
+      await executeLine(context, text);
+    } else if (line.kind === "leave") await executeLine(context, "quit");
+    else if (line.kind === "end") {
+      if (stopped.reason === "failure") await session.terminate();
+      else await session.continue();
+    }
+  }
+}

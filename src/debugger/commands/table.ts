@@ -1,0 +1,83 @@
+import { DfdebugError, SessionStateError } from "../../errors.js";
+import { actCommands } from "./act.js";
+import { breakpointCommands } from "./breakpoint-commands.js";
+import type { CommandContext, DebuggerCommand } from "./command.js";
+import { diffCommand } from "./diff.js";
+import { tone, type Line } from "./io.js";
+import { lookCommands } from "./look.js";
+import { movementCommands } from "./movement.js";
+
+const helpCommand: DebuggerCommand = {
+  name: "help",
+  aliases: ["h", "?"],
+  usage: "help [COMMAND]",
+  summary: "list the commands, or explain one",
+  help: "Without a command: all of them, a line each.",
+  completes: ["command"],
+  async run({ io }, args) {
+    const [name] = args;
+    if (name === undefined) {
+      const shown = ({ usage }: DebuggerCommand): string => (usage.length > 34 ? `${usage.slice(0, 33)}…` : usage);
+      const width = Math.max(...debuggerCommands.map((command) => shown(command).length));
+      return io.print(
+        ...debuggerCommands.map((command): Line => [
+          `  ${shown(command).padEnd(width)}  ${command.summary}`,
+          tone("dim", command.aliases.length > 0 ? ` (${command.aliases.join(", ")})` : ""),
+        ]),
+      );
+    }
+    const command = findCommand(name);
+    if (!command) throw unknownCommand(name);
+    return io.print(
+      command.usage,
+      `  ${command.help}`,
+      ...(command.aliases.length > 0 ? [`  Also: ${command.aliases.join(", ")}`] : []),
+    );
+  },
+};
+
+/** Every debugger command, in the order of help. */
+export const debuggerCommands: readonly DebuggerCommand[] = [
+  ...movementCommands.filter(({ name }) => name !== "quit"),
+  ...breakpointCommands,
+  ...lookCommands,
+  diffCommand,
+  ...actCommands,
+  helpCommand,
+  ...movementCommands.filter(({ name }) => name === "quit"),
+];
+
+/** A command by its name or alias, or by the beginning of one name only. */
+export function findCommand(name: string): DebuggerCommand | undefined {
+  const exact = debuggerCommands.find((command) => command.name === name || command.aliases.includes(name));
+  if (exact || name === "") return exact;
+  const begun = debuggerCommands.filter((command) => command.name.startsWith(name));
+  return begun.length === 1 ? begun[0] : undefined;
+}
+
+/** Runs one command line. What it says of errors is shown, and the session goes on; rejects when the session has ended by one. */
+export async function executeLine(context: CommandContext, line: string): Promise<void> {
+  const [name = "", ...args] = words(line);
+  const rest = line.trim().slice(name.length).trim();
+  try {
+    const command = findCommand(name);
+    if (!command) throw unknownCommand(name);
+    await command.run(context, args, rest);
+  } catch (error) {
+    if (!(error instanceof DfdebugError) || context.session.state.kind === "ended") throw error;
+    await context.io.error(error);
+  }
+}
+
+/** A command line's words: blanks separate, quotes keep together. */
+export function words(line: string): string[] {
+  return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
+}
+
+function unknownCommand(name: string): SessionStateError {
+  const begun = debuggerCommands.filter((command) => command.name.startsWith(name)).map((command) => command.name);
+  return new SessionStateError(begun.length > 1 ? `${name} could be ${begun.join(", ")}` : `Unknown command: ${name}`, {
+    code: "UNKNOWN_COMMAND",
+    hint: "help lists the commands.",
+  });
+}

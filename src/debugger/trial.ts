@@ -1,0 +1,51 @@
+import type { Dockerfile } from "../dockerfile/syntax.js";
+import type { Step } from "../engine/engine.js";
+import { SessionStateError, UsageError } from "../errors.js";
+
+/*
+ * `set` tries another value without touching the file: it is a line of the Dockerfile in memory, under a comment that
+ * marks it, and is taken out of whatever is shown as a change or written.
+ */
+
+const mark = "# dfdebug: set in this session only";
+const marked = new RegExp(`^${mark}\\r?\\n.*\\r?\\n`, "gm");
+
+/** `ENV NAME=value` or `ARG NAME=value`, to be tried. */
+export interface Trial {
+  readonly kind: "ENV" | "ARG";
+  readonly name: string;
+  /** As in a Dockerfile: variables are expanded. */
+  readonly value: string;
+}
+
+/** Reads `ENV NAME=VALUE` or `ARG NAME=VALUE`. Throws UsageError. */
+export function parseTrial(text: string): Trial {
+  const match = /^(env|arg)\s+([A-Za-z_][\w.-]*)=(.*)$/is.exec(text.trim());
+  if (!match)
+    throw new UsageError("set: which variable, and which value?", {
+      hint: "set ENV NAME=VALUE, or set ARG NAME=VALUE",
+    });
+  const [, kind = "", name = "", value = ""] = match;
+  return { kind: kind.toUpperCase() as Trial["kind"], name, value };
+}
+
+/** The Dockerfile's text with the trial before a step's instruction; an ARG at a FROM goes before the first one. */
+export function withTrial(dockerfile: Dockerfile, step: Step, trial: Trial): string {
+  const { source, escape } = dockerfile;
+  let { range } = step.instruction;
+  if (step.stageStep === 1) {
+    if (trial.kind === "ENV")
+      throw new SessionStateError("A stage has no variables before its FROM", {
+        hint: "`next` goes behind it; set ARG works here, for what FROM lines use.",
+      });
+    range = (dockerfile.stages[0]?.from ?? step.instruction).range;
+  }
+  const at = range.start.offset - range.start.column;
+  const quoted = /^(["']).*\1$/s.test(trial.value) ? trial.value : `"${trial.value.replaceAll('"', `${escape}"`)}"`;
+  return `${source.slice(0, at)}${mark}\n${trial.kind} ${trial.name}=${quoted}\n${source.slice(at)}`;
+}
+
+/** A Dockerfile's text without what `set` tries. */
+export function withoutTrials(source: string): string {
+  return source.replaceAll(marked, "");
+}

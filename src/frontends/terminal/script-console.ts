@@ -1,0 +1,66 @@
+import type { CommandLine } from "../../debugger/commands/loop.js";
+import type { CommandIo, Line } from "../../debugger/commands/io.js";
+import { renderError } from "./error-text.js";
+import { renderLine } from "./render.js";
+import { detectStyle, type Environment, type Style } from "./style.js";
+
+export interface ScriptConsoleOptions {
+  readonly lines: AsyncIterator<string>;
+  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly env: Environment;
+  readonly beforeOutput: () => void;
+}
+
+/** The prompt where a script types: what it prints is what a terminal would show. */
+export class ScriptConsole implements CommandIo {
+  readonly interactive = undefined;
+  readonly style: Style;
+  private readonly options: ScriptConsoleOptions;
+
+  constructor(options: ScriptConsoleOptions) {
+    this.options = options;
+    this.style = detectStyle(options.output, options.env);
+  }
+
+  async print(...lines: readonly Line[]): Promise<void> {
+    if (lines.length === 0) return;
+    this.options.beforeOutput();
+    const { output } = this.options;
+    const text = lines.map((line) => `${renderLine(line, this.style)}\n`).join("");
+    if (output.write(text)) return;
+    await new Promise<void>((resolve) => output.once("drain", () => resolve()));
+  }
+
+  async error(error: Error): Promise<void> {
+    this.options.beforeOutput();
+    this.options.output.write(renderError(error, { stream: this.options.output, env: this.options.env }));
+  }
+
+  /** The next command. Empty lines and comments are not shown. */
+  async command(prompt: string): Promise<CommandLine> {
+    for (;;) {
+      const text = await this.line();
+      if (text === undefined) return { kind: "end" };
+      if (text.trim() === "" || text.trimStart().startsWith("#")) continue;
+      await this.print(`${prompt}${text}`);
+      return { kind: "line", text };
+    }
+  }
+
+  async question(prompt: string): Promise<string | undefined> {
+    const text = await this.line();
+    await this.print(`${prompt}${text ?? ""}`);
+    return text;
+  }
+
+  async confirm(question: string, preset: boolean): Promise<boolean> {
+    const answer = await this.question(`${question} ${preset ? "[Y/n]" : "[y/N]"} `);
+    if (answer === undefined) return false;
+    return answer.trim() === "" ? preset : /^y(es)?$/i.test(answer.trim());
+  }
+
+  private async line(): Promise<string | undefined> {
+    const next = await this.options.lines.next();
+    return next.done ? undefined : next.value;
+  }
+}
