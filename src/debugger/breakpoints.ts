@@ -150,18 +150,33 @@ export function stepMoves(old: readonly Step[], next: readonly Step[]): StepMove
   }
 }
 
-/** Changed instructions among added or removed ones: those of one kind, in order. */
+/** Changed instructions among added or removed ones: each with the one of its kind that is most like it, in order. */
 function pairByKeyword(before: readonly Step[], after: readonly Step[], move: (from: Step, to: Step) => void): void {
   let from = 0;
   for (const step of before) {
-    const at = after.findIndex(
-      (other, index) => index >= from && other.instruction.keyword === step.instruction.keyword,
-    );
-    const found = after[at];
-    if (!found) continue;
-    move(step, found);
-    from = at + 1;
+    const like = after
+      .map((other, index) => ({ other, index, likeness: likeness(step, other) }))
+      .filter(({ index, likeness: value }) => index >= from && value > 0)
+      .reduce<{ other: Step; index: number; likeness: number } | undefined>(
+        (best, one) => (best && best.likeness >= one.likeness ? best : one),
+        undefined,
+      );
+    if (!like) continue;
+    move(step, like.other);
+    from = like.index + 1;
   }
+}
+
+/** How much of two instructions is the same at their beginnings and ends, from 0 (or another keyword) to 1. */
+function likeness(left: Step, right: Step): number {
+  if (left.instruction.keyword !== right.instruction.keyword) return 0;
+  const [one, other] = [left.instruction.text, right.instruction.text];
+  const shorter = Math.min(one.length, other.length);
+  let head = 0;
+  while (head < shorter && one[head] === other[head]) head += 1;
+  let tail = 0;
+  while (tail < shorter - head && one[one.length - 1 - tail] === other[other.length - 1 - tail]) tail += 1;
+  return (head + tail) / Math.max(one.length, other.length);
 }
 
 function groupByStage(steps: readonly Step[]): Map<string, Step[]> {

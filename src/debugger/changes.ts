@@ -2,11 +2,12 @@ import type { Build, FileChange, Step } from "../engine/engine.js";
 
 /** What a step did to the filesystem, in numbers. */
 export interface ChangeSummary {
-  /** Entries that are no directories. */
+  /** What is counted: files, links and devices; folders where nothing else changed. */
+  readonly noun: "file" | "folder";
   readonly added: number;
   readonly changed: number;
   readonly deleted: number;
-  /** What the step added to the image: sizes of new and changed files. */
+  /** What the step added to the image in bytes: sizes of new and changed files. */
   readonly bytes: number;
   /** The folder that all of it lies in. */
   readonly folder: string;
@@ -46,18 +47,22 @@ export function changesFiles({ instruction }: Step): boolean {
 /** Sums changes up; undefined where there are none. */
 export function summarize(changes: readonly FileChange[]): ChangeSummary | undefined {
   if (changes.length === 0) return undefined;
-  const counts = { added: 0, changed: 0, deleted: 0 };
-  let bytes = 0;
+  const files = changes.filter(({ before, after }) => (after ?? before)?.type !== "directory");
+  const counted = files.length > 0 ? files : changes;
+  const count = (kind: FileChange["kind"]): number => counted.filter((change) => change.kind === kind).length;
   let folder: readonly string[] | undefined;
-  for (const { kind, path, before, after } of changes) {
-    const isFolder = (after ?? before)?.type === "directory";
-    if (!isFolder || changes.length === 1) counts[kind] += 1;
-    if (after?.type === "file") bytes += after.size;
-    const parts = path.split("/").slice(1, isFolder && kind === "added" ? undefined : -1);
+  for (const { path } of counted) {
+    const parts = path.split("/").slice(1, -1);
     folder = folder === undefined ? parts : common(folder, parts);
   }
-  if (counts.added + counts.changed + counts.deleted === 0) for (const { kind } of changes) counts[kind] += 1;
-  return { ...counts, bytes, folder: `/${(folder ?? []).join("/")}` };
+  return {
+    noun: files.length > 0 ? "file" : "folder",
+    added: count("added"),
+    changed: count("changed"),
+    deleted: count("deleted"),
+    bytes: files.reduce((sum, { after }) => sum + (after?.type === "file" ? after.size : 0), 0),
+    folder: `/${(folder ?? []).join("/")}`,
+  };
 }
 
 function common(left: readonly string[], right: readonly string[]): readonly string[] {

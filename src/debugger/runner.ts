@@ -87,10 +87,12 @@ export class Runner {
     const all = new AbortController();
     const run: Run = { all, kept: undefined };
     this.current = run;
+    const keptNow = (): Run["kept"] => run.kept;
     try {
-      return await work(AbortSignal.any([this.signal, all.signal]));
+      const outcome = await work(AbortSignal.any([this.signal, all.signal]));
+      return keptNow() && outcome.status === "built" ? { status: "paused" } : outcome;
     } catch (error) {
-      const { kept } = run as { kept: Run["kept"] };
+      const kept = keptNow();
       if (!kept || this.signal.aborted || !(error instanceof CancelledError)) throw error;
       return await kept.outcome;
     } finally {

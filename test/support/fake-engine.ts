@@ -38,6 +38,8 @@ export class FakeBuild implements Build {
   finished = 0;
   /** Tells that a step has come to `hold`. */
   onHold: (step: Step) => void = () => undefined;
+  /** Tells that a caller gave up a step that others still wait for. */
+  onLeave: () => void = () => undefined;
   private plan: Plan;
   private readonly buildArgs: ReadonlyMap<string, string>;
   private readonly listeners = new Set<(event: BuildEvent) => void>();
@@ -175,6 +177,7 @@ export class FakeBuild implements Build {
       const leave = (): void => {
         current.users -= 1;
         if (current.users === 0) current.abort.abort();
+        else this.onLeave();
         reject(cancellation(signal));
       };
       if (signal.aborted) {

@@ -135,7 +135,7 @@ async function runTerminal(
     entry: flags.step === true,
     script,
     execCommands: flags.exec ?? [],
-    onInterrupt: io.onInterrupt,
+    onInterrupt: (handler) => io.onInterrupt(handler),
   });
 }
 

@@ -42,11 +42,11 @@ export async function changeLine(
   try {
     const summary = summarize(await session.changes.of(before, signal ? { signal } : {}));
     if (!summary) return [tone("dim", `  ${name} changed no file`)];
-    const { added, changed, deleted, bytes, folder } = summary;
+    const { noun, added, changed, deleted, bytes, folder } = summary;
     const parts = [
-      ...(added > 0 ? [`+${formatCount(added, "file")}`] : []),
-      ...(changed > 0 ? [`~${formatCount(changed, "file")}`] : []),
-      ...(deleted > 0 ? [`-${formatCount(deleted, "file")}`] : []),
+      ...(added > 0 ? [`+${formatCount(added, noun)}`] : []),
+      ...(changed > 0 ? [`~${formatCount(changed, noun)}`] : []),
+      ...(deleted > 0 ? [`-${formatCount(deleted, noun)}`] : []),
       ...(bytes > 0 ? [formatBytes(bytes)] : []),
     ];
     return [tone("dim", `  ${name} changed: ${parts.join(", ")} under ${folder}`)];

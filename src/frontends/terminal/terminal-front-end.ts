@@ -187,10 +187,12 @@ class TerminalFrontEnd {
 
   private showCard(stopped: StoppedState): void {
     if (!stopped.failure) return;
-    const { stderr, env } = this.options;
+    const { stdout, stderr, env } = this.options;
+    // A script's record is on standard output, its stops included.
+    const output = this.script ? stdout : stderr;
     const { dockerfile } = this.session.build;
     const card = failureCard(stopped.failure, dockerfile.file, this.session.logs);
-    stderr.write(`${cardLines(card, dockerfile.source, detectStyle(stderr, env), this.width).join("\n")}\n`);
+    output.write(`${cardLines(card, dockerfile.source, detectStyle(output, env), this.width).join("\n")}\n`);
   }
 
   private get width(): number {
