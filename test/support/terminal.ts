@@ -11,13 +11,13 @@ export class Terminal implements AsyncDisposable {
   private seen = 0;
   private readonly waiters = new Set<() => void>();
 
-  constructor(engine: TestEngine, args: readonly string[], cwd: string) {
+  constructor(engine: TestEngine, args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}) {
     this.pty = spawn(process.execPath, [program, ...args], {
       name: "xterm-256color",
       cols: 100,
       rows: 30,
       cwd,
-      env: { ...process.env, DOCKER_HOST: engine.host, NO_COLOR: "1", XDG_STATE_HOME: cwd },
+      env: { ...process.env, DOCKER_HOST: engine.host, NO_COLOR: "1", XDG_STATE_HOME: cwd, ...env },
     });
     this.pty.onData((data) => {
       // ash asks the terminal where the cursor is; a terminal answers.

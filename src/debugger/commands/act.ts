@@ -279,7 +279,8 @@ async function runImage(context: CommandContext, args: readonly string[]): Promi
   ]);
   if (io.interactive) {
     const code = await io.interactive.run(container, argv, signal);
-    return io.print([tone("dim", `exit code ${String(code)}`)]);
+    if (code !== 0) await io.print([tone("dim", `exit code ${String(code)}`)]);
+    return;
   }
   const process = await container.exec({ argv, signal });
   const printer = new StreamPrinter(io);

@@ -1,0 +1,221 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { describeEngines, docker, expectNothingLeft, isOld } from "../support/engines.js";
+import { dfdebug } from "../support/run-dfdebug.js";
+import { Terminal } from "../support/terminal.js";
+
+const threeStages = `ARG BASE=busybox:latest
+FROM \${BASE} AS deps
+WORKDIR /app
+ENV GOFLAGS="-trimpath"
+RUN mkdir -p node_modules/x && echo hi > node_modules/x/i.js && echo a > b.txt
+
+FROM \${BASE} AS build
+ARG MODE=debug
+COPY input.txt /src/
+RUN echo "building $MODE" && echo $MODE > /out.txt
+USER nobody
+
+FROM \${BASE}
+COPY --from=deps /app /app
+COPY --from=build /out.txt /out.txt
+RUN echo changed >> /etc/passwd && rm -rf /app/b.txt && chmod 600 /out.txt
+CMD ["cat", "/out.txt"]
+`;
+
+/** 25 commands over three stages. */
+const session = [
+  "next",
+  "next 2",
+  "print GOFLAGS",
+  "ls /app",
+  "break build/4 if $MODE == debug",
+  "continue",
+  "args",
+  "print ${MODE%ug}",
+  "exec cat /src/input.txt",
+  "next",
+  "logs 8",
+  "back",
+  "breakpoints",
+  "set ARG MODE=release",
+  "list",
+  "until stage-2/3",
+  "step",
+  "tbreak end",
+  "continue",
+  "cat deps/4:/app/b.txt",
+  "diff stage-2/4",
+  "info",
+  "run",
+  "restart",
+  "quit",
+];
+
+describeEngines("a stepped build", (engine) => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "dfdebug-step-"));
+    writeFileSync(join(folder, "Dockerfile"), threeStages);
+    writeFileSync(join(folder, "input.txt"), "input\n");
+  });
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+    expectNothingLeft(engine);
+  });
+
+  it("is the same for a person and for a script", async () => {
+    writeFileSync(join(folder, "commands"), `# a comment\n\n${session.join("\n")}\n`);
+    const args = ["build", "--progress=plain", "--step", "."];
+    const scripted = await dfdebug(engine, ["build", "--progress=plain", "--step", "-x", "commands", "."], {
+      cwd: folder,
+    });
+    expect(scripted.code).toBe(130);
+    const piped = await dfdebug(engine, args, { cwd: folder, input: session.join("\n") });
+    expect(piped.stdout).toBe(scripted.stdout);
+
+    await using terminal = new Terminal(engine, args, folder);
+    for (const command of session) {
+      await terminal.expect("(dfdebug) ");
+      terminal.type(`${command}\r`);
+      await terminal.expect(`${command}\n`);
+    }
+    expect(await terminal.exited).toBe(130);
+    // Progress goes to standard error, and so is only in the terminal's picture.
+    const withoutProgress = terminal.output.split("\n").filter((line) => !/^#\d+ |^ {3}transferred/.test(line));
+    expect(withoutProgress.join("\n").trim()).toBe(scripted.stdout.trim());
+    await expect(scripted.stdout).toMatchFileSnapshot("stepping-session.txt");
+  });
+
+  it("stops before each place that is named, and builds on", async () => {
+    const run = await dfdebug(
+      engine,
+      ["build", "-t", "dfdebug-test/stepped", "-b", "build/4", "-b", "end", "--exec", "pwd; id -un", "."],
+      { cwd: folder },
+    );
+    expect(run.code).toBe(0);
+    expect(run.stdout).toBe("/\nroot\n/\nroot\n");
+    expect(run.stderr).toMatch(/Stopped before step 8\/14 \[build 4\/5\] +Dockerfile:10, breakpoint 1/);
+    expect(run.stderr).toMatch(/Stopped at the end, behind step 14\/14 +Dockerfile:17, breakpoint 2/);
+    expect(docker(engine, "run", "--rm", "dfdebug-test/stepped")).toBe("debug");
+    docker(engine, "rmi", "-f", "dfdebug-test/stepped");
+  });
+
+  it("says what would match before anything is built", async () => {
+    const run = await dfdebug(engine, ["build", "-b", "biuld", "."], { cwd: folder });
+    expect(run.code).toBe(2);
+    expect(run.stderr).toContain("did you mean build?");
+    expect(run.stderr).toContain("Stages are deps, build, stage-2.");
+    expect(run.stderr).not.toContain("#1");
+  });
+
+  it("gives stops, outputs and errors as JSON", async () => {
+    const run = await dfdebug(engine, ["build", "--progress=json", "-b", "RUN", "."], {
+      cwd: folder,
+      input: "print GOFLAGS\nprint NOTHING\nnext\n",
+    });
+    expect(run.code).toBe(0);
+    const events = run.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(events.filter(({ type }) => type === "stopped")).toMatchObject([
+      { reason: "breakpoint", number: 4, line: 5, note: "breakpoint 1" },
+      { reason: "step", number: 5 },
+      { reason: "breakpoint", number: 8 },
+      { reason: "breakpoint", number: 13 },
+    ]);
+    expect(events.filter(({ type }) => type === "output")).toMatchObject([
+      { text: 'GOFLAGS = "-trimpath"  ENV, Dockerfile:4' },
+    ]);
+    expect(events.find(({ type }) => type === "error")).toMatchObject({ code: "NO_VARIABLE" });
+    expect(events.at(-1)).toMatchObject({ type: "ended", status: "built", exitCode: 0 });
+  });
+
+  it("shows what a failed step did before it died", async () => {
+    writeFileSync(
+      join(folder, "Dockerfile"),
+      "FROM busybox\nWORKDIR /app\nRUN echo one > one.txt\nRUN echo two >> one.txt; echo new > new.txt; exit 3\n",
+    );
+    const commands = ["diff --dirty", "ls --dirty", "cat --dirty new.txt", "exec --dirty cat one.txt", "quit"];
+    const run = await dfdebug(engine, ["build", "-b", "3", "."], {
+      cwd: folder,
+      input: ["continue", ...commands].join("\n"),
+    });
+    expect(run.code).toBe(1);
+    if (isOld(engine)) {
+      expect(run.stdout).toContain("this engine does not keep what a failed step left");
+      return;
+    }
+    expect(run.stdout).toContain("M /app/one.txt  4 B → 8 B");
+    expect(run.stdout).toContain("A /app/new.txt  4 B");
+    expect(run.stdout).toContain(" one\n+two\n");
+    expect(run.stdout).toContain("(dfdebug) cat --dirty new.txt\nnew\n");
+    expect(run.stdout).toContain("(dfdebug) exec --dirty cat one.txt\none\ntwo\n");
+  });
+
+  it("edits the Dockerfile in the user's editor, goes on, and writes it on a yes", async () => {
+    writeFileSync(
+      join(folder, "Dockerfile"),
+      "FROM busybox\nRUN echo first > /first\nRUN exit 4\nRUN echo last > /last\n",
+    );
+    writeFileSync(
+      join(folder, "editor"),
+      '#!/bin/sh\necho "editing line $1"\nsed -i "s/exit 4/echo fixed > \\/fixed/" "$2"\n',
+      {
+        mode: 0o755,
+      },
+    );
+    await using terminal = new Terminal(engine, ["build", "-b", "4", "--on-failure=prompt", "."], folder, {
+      EDITOR: join(folder, "editor"),
+    });
+    await terminal.expect("Step 3/4 failed");
+    await terminal.expect("(dfdebug) ");
+    terminal.type("edit\r");
+    await terminal.expect("editing line +3");
+    await terminal.expect("+RUN echo fixed > /fixed");
+    await terminal.expect("Write this change? [y/N] ");
+    terminal.type("y\r");
+    await terminal.expect("Stopped before step 4/4");
+    await terminal.expect("(dfdebug) ");
+    expect(readFileSync(join(folder, "Dockerfile"), "utf8")).toContain("RUN echo fixed > /fixed\n");
+    terminal.type("cat /fixed\r");
+    await terminal.expect("\nfixed\n");
+    terminal.type("continue\r");
+    await terminal.expect("Built sha256:");
+    expect(await terminal.exited).toBe(0);
+  });
+
+  it("pauses with Ctrl-C behind the step that runs, which is not run twice", async () => {
+    writeFileSync(
+      join(folder, "Dockerfile"),
+      `FROM busybox\nARG AGAIN=${String(Date.now())}\nRUN echo $AGAIN; for i in 1 2 3; do echo go $i; sleep 1; done; date +%N > /when\nRUN cat /when\n`,
+    );
+    await using terminal = new Terminal(engine, ["build", "--progress=plain", "."], folder);
+    await terminal.expect("go 1");
+    terminal.type("\x03");
+    await terminal.expect("Pausing behind step 3");
+    await terminal.expect(/Stopped before step 4\/4.*paused/);
+    expect(terminal.output.match(/ go 1$/gm)).toHaveLength(1);
+    await terminal.expect("(dfdebug) ");
+    terminal.type("continue\r");
+    expect(await terminal.exited).toBe(0);
+  });
+
+  it("interrupts the running step with a second Ctrl-C", async () => {
+    writeFileSync(join(folder, "Dockerfile"), `FROM busybox\nRUN echo ${String(Date.now())}; echo go; sleep 100\n`);
+    await using terminal = new Terminal(engine, ["build", "--progress=plain", "."], folder);
+    await terminal.expect(/\d go\n/);
+    terminal.type("\x03");
+    await terminal.expect("Pausing behind step 2");
+    terminal.type("\x03");
+    await terminal.expect(/Stopped before step 2\/2.*paused/);
+    await terminal.expect("(dfdebug) ");
+    terminal.type("quit\r");
+    expect(await terminal.exited).toBe(130);
+  });
+});
