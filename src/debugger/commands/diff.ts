@@ -114,18 +114,22 @@ function changeLines(changes: readonly FileChange[], all: boolean): Line[] {
       const { kind, path } = change;
       lines.push([
         tone(tones[kind], `${letters[kind]} ${path}${isFolder(change) ? "/" : ""}`),
-        tone("dim", `  ${whole?.note ?? note(change)}`),
+        tone("dim", noted(whole?.note ?? note(change))),
       ]);
       shown += next - index;
     }
     index = next;
   }
   if (shown < changes.length)
-    lines.push(tone0(`… ${formatCount(changes.length - shown, "more change")}: name a folder to see it`));
+    lines.push(dim(`… ${formatCount(changes.length - shown, "more change")}: name a folder to see it`));
   return lines;
 }
 
-function tone0(text: string): Line {
+function noted(text: string): string {
+  return text === "" ? "" : `  ${text}`;
+}
+
+function dim(text: string): Line {
   return [tone("dim", text)];
 }
 
@@ -193,7 +197,7 @@ async function printTexts(
     const shown = compared.isLimited ? lines.slice(0, textLines) : lines;
     await io.print("", ...shown);
     if (shown.length < lines.length)
-      await io.print(tone0(`… ${formatCount(lines.length - shown.length, "more line")}: diff ${path}`));
+      await io.print(dim(`… ${formatCount(lines.length - shown.length, "more line")}: diff ${path}`));
   }
 }
 
