@@ -143,8 +143,7 @@ export interface Build extends AsyncDisposable {
 }
 
 export type StepResult =
-  | { readonly status: "cached" | "done"; readonly ref: Ref }
-  | { readonly status: "failed"; readonly failure: StepFailure };
+  { readonly status: "cached" | "done" } | { readonly status: "failed"; readonly failure: StepFailure };
 
 /** A failed step: a value, not an exception. It is what people debug. */
 export interface StepFailure {

@@ -143,10 +143,7 @@ export class BuildkitBuild implements Build {
     for (const before of this.planned.ancestors(step)) status.finishStep(before, "cached", 0);
     const cached = digest === undefined || status.ended(digest)?.cached !== false;
     status.finishStep(step, cached ? "cached" : "done", performance.now() - started);
-    return {
-      status: cached ? "cached" : "done",
-      ref: await this.planned.state(this.source, place.after, step, "after", options.signal),
-    };
+    return { status: cached ? "cached" : "done" };
   }
 
   async replan(source: string, options: { signal?: AbortSignal }): Promise<void> {

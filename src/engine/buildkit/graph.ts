@@ -82,23 +82,32 @@ export class BuildGraph {
     }
   }
 
-  /** The definition of everything up to one edge, to be solved by itself. */
-  upTo(target: Edge): Definition {
+  /**
+   * The definition of everything up to one edge, to be solved by itself. Stepping sends many: it has no source map, which
+   * only the engine's error texts would use, and nothing said about ops that the engine has from an earlier one.
+   */
+  upTo(target: Edge, isKnown: (digest: string) => boolean = () => false): Definition {
     const kept = new Set<string>();
-    const pending = [target.digest];
-    for (let digest = pending.pop(); digest !== undefined; digest = pending.pop()) {
-      if (kept.has(digest)) continue;
-      kept.add(digest);
-      for (const input of this.vertex(digest)?.op.inputs ?? []) pending.push(input.digest);
-    }
+    this.addTo(kept, target);
     const metadata: Record<string, OpMetadata> = {};
     const def: Buffer[] = [];
     for (const [digest, vertex] of this.vertices) {
       if (!kept.has(digest)) continue;
       def.push(vertex.bytes);
-      if (vertex.metadata) metadata[digest] = vertex.metadata;
+      // An op that ignores the cache is another one to BuildKit: that is always said.
+      if (vertex.metadata && (vertex.metadata.ignore_cache || !isKnown(digest))) metadata[digest] = vertex.metadata;
     }
-    return pointAt(target, def, metadata, this.definition.Source);
+    return pointAt(target, def, metadata, undefined);
+  }
+
+  /** Adds the digests of everything up to one edge; what is in the set already is taken to be there with its inputs. */
+  addTo(digests: Set<string>, target: Edge): void {
+    const pending = [target.digest];
+    for (let digest = pending.pop(); digest !== undefined; digest = pending.pop()) {
+      if (digests.has(digest)) continue;
+      digests.add(digest);
+      for (const input of this.vertex(digest)?.op.inputs ?? []) pending.push(input.digest);
+    }
   }
 
   /** The same graph with other metadata for some ops; digests stay. */
@@ -161,11 +170,8 @@ function pointAt(
   source: Definition["Source"],
 ): Definition {
   const last = marshal(Op.fromPartial({ inputs: [{ digest: target.digest, index: target.index }] }));
-  return Definition.fromPartial({
-    def: [...def, last],
-    metadata: { ...metadata, [digestOf(last)]: describe({}) },
-    Source: source,
-  });
+  // Not fromPartial, which copies everything.
+  return { def: [...def, last], metadata: { ...metadata, [digestOf(last)]: describe({}) }, Source: source };
 }
 
 function describe(description: Record<string, string>): OpMetadata {

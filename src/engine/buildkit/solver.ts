@@ -22,6 +22,8 @@ export class Solver {
   private readonly connection: BuildkitConnection;
   private readonly metadata: Metadata;
   private readonly solved = new Map<string, string>();
+  /** Digests of ops that the engine was told of in this build. */
+  private readonly known = new Set<string>();
   /** Rejects when the build as a whole ends early (session lost, engine stopped): pending calls would wait for ever. */
   private readonly broken: Promise<never>;
 
@@ -67,8 +69,12 @@ export class Solver {
     if (known !== undefined) return { status: "solved", id: known };
     const whole = graph.result?.digest === edge.digest && graph.result.index === edge.index;
     try {
-      const id = await this.solveDefinition(whole ? graph.definition : graph.upTo(edge), signal);
+      const id = await this.solveDefinition(
+        whole ? graph.definition : graph.upTo(edge, (digest) => this.known.has(digest)),
+        signal,
+      );
       this.solved.set(key, id);
+      graph.addTo(this.known, edge);
       return { status: "solved", id };
     } catch (error) {
       if (error instanceof CallError) return { status: "failed", error };
