@@ -177,6 +177,7 @@ function addBuildFlags(command: Command): Command {
     )
     .option("--step", "stop before the first step")
     .option("-x, --commands <file>", "read debugger commands from a file (- is standard input)")
+    .option("--watch", "at a failure, wait for a change of the Dockerfile or the context, and go on from what changed")
     .option("--exec <command>", "run a command at each stop, print its output, and go on; repeatable", collect, [])
     .option(
       "--keep-steps [name]",

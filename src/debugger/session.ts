@@ -227,12 +227,21 @@ export class DebugSession implements AsyncDisposable {
     });
   }
 
-  /** Takes the Dockerfile as it is on disk now: its text is no pending change. Else as `edit`. */
-  async reload(source: string): Promise<SessionState> {
-    this.require("stopped", "reload");
-    const state = await this.edit(source);
-    this.original = source;
-    return state;
+  /**
+   * Takes the Dockerfile, and with `contextChanged` the context, as they are on disk now, and goes on from the first step
+   * that is another one. Rejects with DockerfileError, changing nothing.
+   */
+  async reload(source: string, options: { contextChanged: boolean }): Promise<SessionState> {
+    const stopped = this.require("stopped", "reload");
+    return this.moving(async () => {
+      const old = this.build.steps;
+      const moves = await this.replan(source, options);
+      this.original = source;
+      const { steps } = this.build;
+      const unbuilt = steps.find((step) => !this.build.isBuilt(step))?.number ?? steps.length + 1;
+      const here = moves.get(positionOf(stopped)) ?? steps.length + 1;
+      return this.runFrom(Math.min(firstDifference(old, steps), unbuilt, here));
+    });
   }
 
   /** Tries another value of a variable from here on, in memory only. Rejects with SessionStateError where it has no effect. */
@@ -323,10 +332,13 @@ export class DebugSession implements AsyncDisposable {
     return undefined;
   }
 
-  private async replan(source: string): Promise<ReadonlyMap<number, number>> {
+  private async replan(
+    source: string,
+    options: { contextChanged?: boolean } = {},
+  ): Promise<ReadonlyMap<number, number>> {
     const old = this.build.steps;
     const statuses = new Map(this.statuses);
-    await this.build.replan(source, { signal: this.signal });
+    await this.build.replan(source, { signal: this.signal, ...options });
     const moves = stepMoves(old, this.build.steps);
     this.breakpoints.rebind(moves, this.build);
     this.callers.clear();

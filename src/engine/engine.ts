@@ -119,9 +119,9 @@ export interface Build extends AsyncDisposable {
   /**
    * Plans again with another text of the Dockerfile: `steps` and `dockerfile` are new afterwards, and steps whose work did
    * not change are not run again. Nothing is written to disk. Rejects with DockerfileError and changes nothing when the
-   * text does not parse.
+   * text does not parse. `contextChanged`: files of the build context are other ones now, and are read again.
    */
-  replan(source: string, options: { signal?: AbortSignal }): Promise<void>;
+  replan(source: string, options: { signal?: AbortSignal; contextChanged?: boolean }): Promise<void>;
   /** The state before `step` runs: the filesystem its instruction sees, and the configuration at that line. Builds it when needed. */
   before(step: Step, options: { signal?: AbortSignal }): Promise<Ref>;
   /** The state after `step`. */

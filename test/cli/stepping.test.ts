@@ -218,4 +218,37 @@ describeEngines("a stepped build", (engine) => {
     terminal.type("quit\r");
     expect(await terminal.exited).toBe(130);
   });
+
+  it("waits at a failure for a change of the context or the Dockerfile, and goes on from what changed", async () => {
+    writeFileSync(join(folder, ".dockerignore"), "*.tmp\nhistory\ndfdebug\n");
+    writeFileSync(
+      join(folder, "Dockerfile"),
+      `FROM busybox\nRUN echo ${String(Date.now())}; echo once > /once\nCOPY input.txt /\nRUN grep fixed /input.txt\nRUN cat /missing\n`,
+    );
+    await using terminal = new Terminal(engine, ["build", "--watch", "--progress=plain", "."], folder);
+    await terminal.expect("Step 4/5 failed");
+    await terminal.expect("Waiting for a change");
+    writeFileSync(join(folder, "ignored.tmp"), "x");
+    writeFileSync(join(folder, "input.txt"), "fixed\n");
+    await terminal.expect("Step 5/5 failed");
+    await terminal.expect("Waiting for a change");
+    const dockerfile = readFileSync(join(folder, "Dockerfile"), "utf8");
+    writeFileSync(join(folder, "Dockerfile"), dockerfile.replace("RUN cat", "RUNN cat"));
+    await terminal.expect("there is no instruction RUNN");
+    await terminal.expect("Waiting for a change");
+    writeFileSync(join(folder, "Dockerfile"), dockerfile.replace("cat /missing", "cat /once"));
+    await terminal.expect("Built sha256:");
+    expect(await terminal.exited).toBe(0);
+    expect(terminal.output.match(/^#2 DONE/gm)).toHaveLength(1);
+  });
+
+  it("gives the prompt for Ctrl-C while it waits", async () => {
+    writeFileSync(join(folder, "Dockerfile"), "FROM busybox\nRUN exit 9\n");
+    await using terminal = new Terminal(engine, ["build", "--watch", "."], folder);
+    await terminal.expect("Waiting for a change");
+    terminal.type("\x03");
+    await terminal.expect("(dfdebug) ");
+    terminal.type("quit\r");
+    expect(await terminal.exited).toBe(1);
+  });
 });

@@ -3,6 +3,7 @@ import { rename, writeFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import type { Watch } from "../../debugger/commands/loop.js";
 import { DebugSession } from "../../debugger/session.js";
 import type { SessionResult } from "../../debugger/state.js";
 import type { Build, BuildEngine, BuildRequest, BuildResult } from "../../engine/engine.js";
@@ -32,7 +33,11 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
   });
   // A place that does not exist is said before anything is built.
   for (const spec of flags.break ?? []) session.breakpoints.add(spec, build);
-  const result = await runFrontEnd(path, session, flags, engine, io);
+  await using watcher = flags.watch
+    ? await import("../watch.js").then(({ BuildWatcher }) => BuildWatcher.open(request))
+    : undefined;
+  const watch = watcher && ((signal: AbortSignal) => watcher.next(signal));
+  const result = await runFrontEnd(session, flags, engine, { script: scriptOf(path, flags, io), watch }, io);
   switch (result.status) {
     case "built":
       await writeResults(result.image, flags, io);
@@ -54,17 +59,22 @@ function checkFlags(path: string, flags: BuildFlags): void {
     throw new UsageError("Standard input cannot be both the commands and what is built");
 }
 
+/** What a session gets from elsewhere than a keyboard. */
+interface Inputs {
+  readonly script: AsyncIterator<string> | undefined;
+  readonly watch: Watch | undefined;
+}
+
 function runFrontEnd(
-  path: string,
   session: DebugSession,
   flags: BuildFlags,
   engine: BuildEngine,
+  inputs: Inputs,
   io: CliIo,
 ): Promise<SessionResult> {
-  const script = scriptOf(path, flags, io);
   return flags.progress === "json"
-    ? runJson(session, flags, engine, script, io)
-    : runTerminal(session, flags, script, io);
+    ? runJson(session, flags, engine, inputs, io)
+    : runTerminal(session, flags, inputs, io);
 }
 
 /**
@@ -94,7 +104,7 @@ async function runJson(
   session: DebugSession,
   flags: BuildFlags,
   engine: BuildEngine,
-  script: AsyncIterator<string> | undefined,
+  inputs: Inputs,
   io: CliIo,
 ): Promise<SessionResult> {
   const { runJsonFrontEnd } = await import("../../frontends/json/json-front-end.js");
@@ -103,7 +113,7 @@ async function runJson(
     engine: { kind: engine.kind, version: engine.version },
     execCommands: flags.exec ?? [],
     entry: flags.step === true,
-    script,
+    ...inputs,
     signal: io.signal,
   });
 }
@@ -111,7 +121,7 @@ async function runJson(
 async function runTerminal(
   session: DebugSession,
   flags: BuildFlags,
-  script: AsyncIterator<string> | undefined,
+  inputs: Inputs,
   io: CliIo,
 ): Promise<SessionResult> {
   const { runTerminalFrontEnd } = await import("../../frontends/terminal/terminal-front-end.js");
@@ -133,7 +143,7 @@ async function runTerminal(
     env: io.env,
     signal: io.signal,
     entry: flags.step === true,
-    script,
+    ...inputs,
     execCommands: flags.exec ?? [],
     onInterrupt: (handler) => io.onInterrupt(handler),
   });

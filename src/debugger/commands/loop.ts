@@ -1,3 +1,4 @@
+import { CancelledError, DfdebugError } from "../../errors.js";
 import type { DebugSession } from "../session.js";
 import type { SessionResult, StoppedState } from "../state.js";
 import type { CommandIo } from "./io.js";
@@ -13,6 +14,9 @@ export type CommandLine =
   /** No more commands will come. */
   | { readonly kind: "end" };
 
+/** Waits for a change of what is built. Rejects with CancelledError when it is interrupted. */
+export type Watch = (signal: AbortSignal) => Promise<{ readonly dockerfile: string; readonly contextChanged: boolean }>;
+
 export interface LoopOptions {
   readonly entry: boolean;
   readonly io: CommandIo;
@@ -20,6 +24,8 @@ export interface LoopOptions {
   signal(): AbortSignal | undefined;
   /** Commands, one at a time. */
   next(stopped: StoppedState): Promise<CommandLine>;
+  /** `--watch`: resolves with what changed on disk; commands are asked for where it is interrupted. */
+  readonly watch: Watch | undefined;
   /** Shows a stop, and does what is to be done there without being asked. */
   atStop(stopped: StoppedState): Promise<void>;
 }
@@ -40,6 +46,7 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
     if (stopped !== shown) {
       shown = stopped;
       await options.atStop(stopped);
+      if (stopped.reason === "failure") await waitForChange(session, stopped, options);
       continue;
     }
     const line = await options.next(stopped);
@@ -53,6 +60,22 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
     else if (line.kind === "end") {
       if (stopped.reason === "failure") await session.terminate();
       else await session.continue();
+    }
+  }
+}
+
+/** At a failure: waits for a change on disk and goes on with it; a Dockerfile that cannot be read is shown, and waited on. */
+async function waitForChange(session: DebugSession, stopped: StoppedState, options: LoopOptions): Promise<void> {
+  const { watch, io } = options;
+  while (watch && session.state === stopped) {
+    await io.print("Waiting for a change of the Dockerfile or the context (Ctrl-C: no longer)");
+    try {
+      const change = await watch(options.signal() ?? new AbortController().signal);
+      await session.reload(change.dockerfile, change);
+    } catch (error) {
+      if (error instanceof CancelledError && session.state === stopped) return;
+      if (!(error instanceof DfdebugError) || session.state !== stopped) throw error;
+      await io.error(error);
     }
   }
 }

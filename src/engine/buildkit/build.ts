@@ -79,6 +79,8 @@ export class BuildkitBuild implements Build {
   private planned: PlannedGraph;
   /** How often the build was planned; later plans ask for their files under new names. */
   private plans = 1;
+  /** How often the context changed on disk. */
+  private contextVersion = 0;
   private readonly failures = new Map<number, SolvedFailure>();
   private readonly reports = new Map<number, StepFailure>();
   private finished = false;
@@ -146,10 +148,12 @@ export class BuildkitBuild implements Build {
     return { status: cached ? "cached" : "done" };
   }
 
-  async replan(source: string, options: { signal?: AbortSignal }): Promise<void> {
+  async replan(source: string, options: { signal?: AbortSignal; contextChanged?: boolean }): Promise<void> {
     const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
-    const planned = await solvePlan(this.parts, dockerfile, this.plans + 1, options.signal);
+    const asked = await solvePlan(this.parts, dockerfile, this.plans + 1, options.signal);
     this.plans += 1;
+    if (options.contextChanged) this.contextVersion += 1;
+    const planned = this.contextVersion === 0 ? asked : asked.readingAgain(this.contextVersion);
     this.failures.clear();
     this.reports.clear();
     const { noCache, noCacheFilter } = this.parts.request;

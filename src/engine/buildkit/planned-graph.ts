@@ -12,6 +12,8 @@ import { BuildkitState } from "./state.js";
 import { StepMap, type StepPlace } from "./step-map.js";
 import type { StatusPlan } from "./status.js";
 
+const excludePatterns = "local.excludepatterns";
+
 /** A plan and the graph that BuildKit's frontend made of the same Dockerfile. */
 export class PlannedGraph implements StatusPlan {
   readonly plan: Plan;
@@ -74,6 +76,25 @@ export class PlannedGraph implements StatusPlan {
       pending.push(...(this.steps[number - 1]?.dependsOn ?? []));
     }
     return this.steps.filter(({ number }) => needed.has(number));
+  }
+
+  /**
+   * The same plan, reading the folders of this machine anew. Within one build BuildKit reads a source once, and knows it by
+   * its name and patterns (source/local): a pattern that matches nothing makes another one of it, and only what differs
+   * from the last transfer is sent.
+   */
+  readingAgain(version: number): PlannedGraph {
+    const graph = this.graph.withOps((op) => {
+      const source = op.op?.$case === "source" ? op.op.value : undefined;
+      if (!source?.identifier.startsWith("local://")) return undefined;
+      const known = JSON.parse(source.attrs[excludePatterns] ?? "[]") as string[];
+      const attrs = {
+        ...source.attrs,
+        [excludePatterns]: JSON.stringify([...known, `.dfdebug-version-${String(version)}`]),
+      };
+      return { ...op, op: { $case: "source", value: { ...source, attrs } } };
+    });
+    return new PlannedGraph(this.plan, graph, this.resultMetadata, this.request);
   }
 
   /** Variables, user, directory and image configuration as they stand before (or behind) a step's instruction. */

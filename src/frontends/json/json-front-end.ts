@@ -1,6 +1,6 @@
 import { StringDecoder } from "node:string_decoder";
 import type { CommandIo, Line } from "../../debugger/commands/io.js";
-import { runCommandLoop, type CommandLine } from "../../debugger/commands/loop.js";
+import { runCommandLoop, type CommandLine, type Watch } from "../../debugger/commands/loop.js";
 import { runAtStep } from "../../debugger/run-at-step.js";
 import type { DebugSession } from "../../debugger/session.js";
 import type { SessionEvent, SessionResult, StoppedState } from "../../debugger/state.js";
@@ -12,6 +12,8 @@ export interface JsonOptions {
   readonly engine: { readonly kind: string; readonly version: string };
   /** Diagnostics to run at each stop. */
   readonly execCommands: readonly string[];
+  /** `--watch`: waits for a change of what is built. */
+  readonly watch: Watch | undefined;
   /** Stop before the first step. */
   readonly entry: boolean;
   /** Debugger commands; undefined: none, the build goes on at each stop and ends at a failure. */
@@ -30,6 +32,7 @@ export async function runJsonFrontEnd(session: DebugSession, options: JsonOption
     writer.plan();
     return await runCommandLoop(session, {
       entry: options.entry,
+      watch: options.watch,
       io: writer,
       signal: () => options.signal,
       next: () => writer.command(),

@@ -1,6 +1,6 @@
 import { openShell, offerFix } from "../../debugger/commands/act.js";
 import type { CommandIo } from "../../debugger/commands/io.js";
-import { runCommandLoop, type CommandLine } from "../../debugger/commands/loop.js";
+import { runCommandLoop, type CommandLine, type Watch } from "../../debugger/commands/loop.js";
 import { completeLine } from "../../debugger/commands/complete.js";
 import { StreamPrinter } from "../../debugger/commands/stream-printer.js";
 import { failureCard } from "../../debugger/card.js";
@@ -34,6 +34,8 @@ export interface TerminalOptions {
   readonly script: AsyncIterator<string> | undefined;
   /** Diagnostics to run at each stop. */
   readonly execCommands: readonly string[];
+  /** `--watch`: waits for a change of what is built. */
+  readonly watch: Watch | undefined;
   /** Takes Ctrl-C over until the returned function is called. */
   readonly onInterrupt: (handler: () => void) => () => void;
 }
@@ -76,10 +78,13 @@ class TerminalFrontEnd {
     const { session, options } = this;
     const unsubscribe = session.subscribe((event) => this.event(event));
     const release =
-      options.onFailure === "report" && !options.entry && !this.script ? undefined : this.takeInterrupts();
+      options.onFailure === "report" && !options.entry && !options.watch && !this.script
+        ? undefined
+        : this.takeInterrupts();
     try {
       const result = await runCommandLoop(session, {
         entry: options.entry,
+        watch: options.watch,
         io: this.io(),
         signal: () => this.commandSignal(),
         next: (stopped) => this.nextCommand(stopped),
@@ -164,7 +169,7 @@ class TerminalFrontEnd {
     if (stopped.failure) this.showCard(stopped);
     else await this.showStop(stopped);
     for (const command of options.execCommands) await this.diagnose(stopped, command);
-    const opens = stopped.failure && options.onFailure === "shell" && this.console && !this.script;
+    const opens = stopped.failure && !options.watch && options.onFailure === "shell" && this.console && !this.script;
     const place = `${String(stopped.step.stage.index)}/${String(stopped.step.stageStep)}`;
     if (!opens || this.shellAt === place) return;
     this.shellAt = place;
