@@ -54,6 +54,11 @@ export function factsAt(source: FactSource, position: number, signal: AbortSigna
   };
 }
 
+/** The step before a position in the file, whichever stage it is in: what `next` has just run. */
+export function previousStep(steps: readonly Step[], position: number): Step | undefined {
+  return steps[position - 2];
+}
+
 /** The step whose work is seen at a position: the one before it in its stage; the last one at the end. */
 export function stepBefore(steps: readonly Step[], position: number): Step | undefined {
   const here = steps[position - 1];

@@ -1,7 +1,7 @@
 import { unifiedDiff } from "../../dockerfile/edit.js";
 import type { FileChange, FileStat, Ref } from "../../engine/engine.js";
 import { UsageError } from "../../errors.js";
-import { stepBefore } from "../facts.js";
+import { previousStep } from "../facts.js";
 import { formatBytes, formatCount } from "../format.js";
 import { positionOf } from "../session.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
@@ -38,7 +38,7 @@ export const diffCommand: DebuggerCommand = {
     const paths = dirty.rest.filter((arg) => arg.startsWith("/") && !/^\/.*\/$/.test(arg));
     const [from, to] = dirty.rest.filter((arg) => !paths.includes(arg));
     const compared = dirty.found ? await failedStep(context) : await builtSteps(context, from, to);
-    if (!compared) return context.io.print("No step stands before this one in its stage");
+    if (!compared) return context.io.print("No step stands before this one");
     const { before, after, title } = compared;
     const changes = (
       await context.session.build.compare(before, after, context.signal ? { signal: context.signal } : {})
@@ -69,7 +69,7 @@ async function builtSteps(
   to: string | undefined,
 ): Promise<Compared | undefined> {
   const { session, stopped } = context;
-  const first = from === undefined ? stepBefore(session.build.steps, positionOf(stopped)) : stepNamed(from, context);
+  const first = from === undefined ? previousStep(session.build.steps, positionOf(stopped)) : stepNamed(from, context);
   if (!first) return undefined;
   const last = to === undefined ? first : stepNamed(to, context);
   if (last.number < first.number)

@@ -1,7 +1,7 @@
 import { tone, type Line } from "../../debugger/commands/io.js";
 import { sourceLines } from "../../debugger/commands/look.js";
 import { changesFiles, summarize } from "../../debugger/changes.js";
-import { stepBefore } from "../../debugger/facts.js";
+import { previousStep } from "../../debugger/facts.js";
 import { formatBytes, formatCount } from "../../debugger/format.js";
 import { positionOf, type DebugSession } from "../../debugger/session.js";
 import type { StoppedState } from "../../debugger/state.js";
@@ -36,8 +36,8 @@ export async function changeLine(
   stopped: StoppedState,
   signal: AbortSignal | undefined,
 ): Promise<Line | undefined> {
-  const before = stepBefore(session.build.steps, positionOf(stopped));
-  if (!before || !changesFiles(before)) return undefined;
+  const before = previousStep(session.build.steps, positionOf(stopped));
+  if (!before || !changesFiles(before) || !session.build.isBuilt(before)) return undefined;
   const name = `step ${String(before.number)}`;
   try {
     const summary = summarize(await session.changes.of(before, signal ? { signal } : {}));
