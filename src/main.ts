@@ -1,3 +1,4 @@
+import type { SignalName } from "./cli/io.js";
 import { DfdebugError } from "./errors.js";
 
 /*
@@ -7,25 +8,33 @@ import { DfdebugError } from "./errors.js";
 
 const cancelled = new AbortController();
 
-/** Who takes Ctrl-C while it means something else than the end; the last one has it. */
-const interruptHandlers: (() => void)[] = [];
+/** Who takes which signals while they mean something else than the end; the last one has them. */
+const takers: { readonly names: readonly SignalName[]; readonly listener: (name: SignalName) => void }[] = [];
+const watched = new Set<SignalName>();
 
-function onInterrupt(handler: () => void): () => void {
-  interruptHandlers.push(handler);
+function takeSignals(names: readonly SignalName[], listener: (name: SignalName) => void): () => void {
+  const taker = { names, listener };
+  takers.push(taker);
+  for (const name of names) watch(name);
   return () => {
-    const at = interruptHandlers.indexOf(handler);
-    if (at >= 0) interruptHandlers.splice(at, 1);
+    const at = takers.indexOf(taker);
+    if (at >= 0) takers.splice(at, 1);
   };
 }
 
-/** First signal: end cleanly. Second: at once. Interactive front ends take Ctrl-C themselves while they read keys. */
-function onSignal(name: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
-  process.on(name, () => {
-    const handler = name === "SIGINT" ? interruptHandlers.at(-1) : undefined;
-    if (handler) {
-      handler();
+const ending: readonly SignalName[] = ["INT", "TERM", "HUP"];
+
+/** Who took a signal gets it. Else the first one ends cleanly, the second at once. */
+function watch(name: SignalName): void {
+  if (watched.has(name)) return;
+  watched.add(name);
+  process.on(`SIG${name}`, () => {
+    const taker = takers.findLast(({ names }) => names.includes(name));
+    if (taker) {
+      taker.listener(name);
       return;
     }
+    if (!ending.includes(name)) return;
     if (cancelled.signal.aborted) process.exit(130);
     void import("./errors.js").then(({ CancelledError }) => {
       cancelled.abort(new CancelledError());
@@ -42,9 +51,7 @@ async function main(argv: readonly string[]): Promise<number> {
   // Node 22 and later keep compiled code on disk: a third of the start-up time.
   const { enableCompileCache } = (await import("node:module")) as { enableCompileCache?: () => unknown };
   enableCompileCache?.();
-  onSignal("SIGINT");
-  onSignal("SIGTERM");
-  onSignal("SIGHUP");
+  for (const name of ending) watch(name);
   // A reader that went away (`dfdebug ... | head`) is no error of ours.
   process.stdout.on("error", ignoreClosedPipe);
   process.stderr.on("error", ignoreClosedPipe);
@@ -56,7 +63,7 @@ async function main(argv: readonly string[]): Promise<number> {
     stdout: process.stdout,
     stderr: process.stderr,
     signal: cancelled.signal,
-    onInterrupt,
+    takeSignals,
   });
 }
 

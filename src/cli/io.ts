@@ -1,3 +1,6 @@
+/** Signals without SIG, as docker and kill name them. */
+export type SignalName = "INT" | "TERM" | "HUP" | "QUIT" | "USR1" | "USR2";
+
 /** The world around a command; tests give their own. */
 export interface CliIo {
   readonly env: NodeJS.ProcessEnv;
@@ -7,6 +10,6 @@ export interface CliIo {
   readonly stderr: NodeJS.WriteStream;
   /** Aborts with CancelledError when the user interrupts. */
   readonly signal: AbortSignal;
-  /** Takes Ctrl-C over, in place of `signal`, until the returned function is called. */
-  onInterrupt(handler: () => void): () => void;
+  /** Until the returned function is called, these signals go to `listener` and interrupt nothing. */
+  readonly takeSignals: (names: readonly SignalName[], listener: (name: SignalName) => void) => () => void;
 }

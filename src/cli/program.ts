@@ -3,6 +3,7 @@ import { UsageError } from "../errors.js";
 import type { CliIo } from "./io.js";
 import { version } from "./version.js";
 import type { BuildFlags } from "./build-flags.js";
+import { addDebugCommand } from "./debug-flags.js";
 
 /** Options that reach the engine; every command that talks to one has them. */
 export interface EngineFlags {
@@ -49,6 +50,8 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
       const { runPlan } = await import("./commands/plan.js");
       finish(await runPlan(path, flags, io));
     });
+
+  addDebugCommand(program, io, finish);
 
   const toolbox = program
     .command("toolbox")

@@ -1,5 +1,5 @@
 import { replaceInstruction, unifiedDiff } from "../dockerfile/edit.js";
-import type { Build, Ref, Step, StepFailure } from "../engine/engine.js";
+import type { Build, Ref, Step } from "../engine/engine.js";
 import { CancelledError, DfdebugError, EngineError, errorMessage, SessionStateError, UsageError } from "../errors.js";
 import { Breakpoints, stepMoves, type Breakpoint } from "./breakpoints.js";
 import { StepChanges } from "./changes.js";
@@ -10,7 +10,7 @@ import { Runner, type RunOutcome } from "./runner.js";
 import { matchSpec, parseSpec } from "./spec.js";
 import type { PendingFix, SessionEvent, SessionResult, SessionState, StoppedState, StopReason } from "./state.js";
 import { CallStack, firstDifference, lastOfStage, stageToEnter } from "./stepping.js";
-import { withoutTrials, withTrial, type Trial } from "./trial.js";
+import { whatHides, withoutTrials, withTrial, type Trial } from "./trial.js";
 
 export interface SessionOptions {
   readonly signal?: AbortSignal;
@@ -253,7 +253,7 @@ export class DebugSession implements AsyncDisposable {
       const before = this.build.dockerfile.source;
       const moves = await this.replan(withTrial(this.build.dockerfile, stopped.step, trial));
       const step = this.stepAt(moves.get(stopped.step.number) ?? stopped.step.number);
-      const hidden = await this.hiddenBy(step, trial);
+      const hidden = await whatHides(this.build, step, trial);
       if (hidden !== undefined) {
         await this.replan(before);
         throw new SessionStateError(`set ${trial.kind} ${trial.name} has no effect here: ${hidden}`);
@@ -351,21 +351,6 @@ export class DebugSession implements AsyncDisposable {
     return moves;
   }
 
-  /** Why a value that was set does not reach the step. */
-  private async hiddenBy(step: Step, trial: Trial): Promise<string | undefined> {
-    if (step.stageStep === 1)
-      return this.build.globals.get(trial.name) === unquoted(trial.value) || trial.value.includes("$")
-        ? undefined
-        : `--build-arg ${trial.name}=... gives it its value`;
-    const { args, env } = await this.build.configuration(step, "before");
-    const given = args.find(({ name }) => name === trial.name)?.setBy === "build-arg";
-    if (trial.kind === "ARG" && given) return `--build-arg ${trial.name}=... gives it its value`;
-    const entry = env.find(({ name }) => name === trial.name);
-    if (trial.kind === "ARG" && entry && entry.origin !== "ARG")
-      return "an ENV of the same name hides it; set ENV changes that";
-    return undefined;
-  }
-
   /** Runs a command that moves the session; what fails puts it back where it was, or ends it. */
   private async moving(work: () => Promise<SessionState>): Promise<SessionState> {
     const before = this.current;
@@ -443,15 +428,6 @@ export function positionOf(stopped: StoppedState): number {
   return stopped.at === "after" ? stopped.step.number + 1 : stopped.step.number;
 }
 
-/** A step's failure as front ends get it from a stopped session. */
-export function failureOf(state: SessionState): StepFailure | undefined {
-  return state.kind === "stopped" ? state.failure : undefined;
-}
-
 function nameOf({ id, temporary }: Breakpoint): string {
   return `${temporary ? "temporary " : ""}breakpoint ${String(id)}`;
-}
-
-function unquoted(value: string): string {
-  return /^(["']).*\1$/s.test(value) ? value.slice(1, -1) : value;
 }

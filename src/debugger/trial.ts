@@ -1,5 +1,5 @@
 import type { Dockerfile } from "../dockerfile/syntax.js";
-import type { Step } from "../engine/engine.js";
+import type { Build, Step } from "../engine/engine.js";
 import { SessionStateError, UsageError } from "../errors.js";
 
 /*
@@ -43,6 +43,20 @@ export function withTrial(dockerfile: Dockerfile, step: Step, trial: Trial): str
   const at = range.start.offset - range.start.column;
   const quoted = /^(["']).*\1$/s.test(trial.value) ? trial.value : `"${trial.value.replaceAll('"', `${escape}"`)}"`;
   return `${source.slice(0, at)}${mark}\n${trial.kind} ${trial.name}=${quoted}\n${source.slice(at)}`;
+}
+
+/** Why a value that was set does not reach a step; undefined where it does. */
+export async function whatHides(build: Build, step: Step, trial: Trial): Promise<string | undefined> {
+  const given = `--build-arg ${trial.name}=... gives it its value`;
+  if (step.stageStep === 1) {
+    const value = /^(["']).*\1$/s.test(trial.value) ? trial.value.slice(1, -1) : trial.value;
+    return trial.value.includes("$") || build.globals.get(trial.name) === value ? undefined : given;
+  }
+  if (trial.kind === "ENV") return undefined;
+  const { args, env } = await build.configuration(step, "before");
+  if (args.find(({ name }) => name === trial.name)?.setBy === "build-arg") return given;
+  const entry = env.find(({ name }) => name === trial.name);
+  return entry && entry.origin !== "ARG" ? "an ENV of the same name hides it; set ENV changes that" : undefined;
 }
 
 /** A Dockerfile's text without what `set` tries. */

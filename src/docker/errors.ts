@@ -66,13 +66,30 @@ export async function responseError(response: IncomingMessage, method: string, p
   }
   const status = response.statusCode ?? 500;
   return new EngineError(message || `The engine answered ${String(status)} to ${method} ${path}`, {
-    code:
-      status === 404
-        ? "NOT_FOUND"
-        : status === 409
-          ? "CONFLICT"
-          : status === 401 || status === 403
-            ? "ENGINE_DENIED"
-            : "ENGINE_REFUSED",
+    code: statusErrorCode(status),
+  });
+}
+
+function statusErrorCode(status: number): string {
+  switch (status) {
+    case 404:
+      return "NOT_FOUND";
+    case 409:
+      return "CONFLICT";
+    case 401:
+    case 403:
+      return "ENGINE_DENIED";
+    default:
+      return "ENGINE_REFUSED";
+  }
+}
+
+/** What dockerode rejects with, as dfdebug's: an answer by its status with the engine's own message, else a lost connection. */
+export function apiError(error: unknown, endpoint: DockerEndpoint): DfdebugError {
+  const { statusCode, json } = error as { statusCode?: number; json?: { message?: string } | null };
+  if (error instanceof DfdebugError || statusCode === undefined) return dialError(error, endpoint);
+  return new EngineError(json?.message?.trim() || errorMessage(error), {
+    code: statusErrorCode(statusCode),
+    cause: error,
   });
 }

@@ -26,7 +26,9 @@ const run = promisify(execFile);
 
 /** The full toolbox's image name, and the folder in it that becomes /.dfdebug. */
 export const toolboxImage = "dfdebug/toolbox:latest";
-const toolboxKit = "/dfdebug";
+export const toolboxKit = "/dfdebug";
+/** Toolbox images say with this label where their kit is; any other image is a bag of tools as a whole. */
+export const kitLabel = "dev.dfdebug.toolbox.kit";
 
 export interface ToolboxOptions {
   /** Asked for by name: used or refused, never replaced by another. */
@@ -73,10 +75,9 @@ async function hasImage(connection: DockerConnection, name: string): Promise<boo
   }
 }
 
-/** Toolbox images say with a label where their kit is; any other image is a bag of tools as a whole. */
 async function kitOf(connection: DockerConnection, name: string): Promise<string> {
   const image = await connection.json<ImageInspect>("GET", `/images/${name}/json`);
-  return image.Config?.Labels?.["dev.dfdebug.toolbox.kit"] ?? "/";
+  return image.Config?.Labels?.[kitLabel] ?? "/";
 }
 
 async function pull(connection: DockerConnection, name: string, signal: AbortSignal | undefined): Promise<void> {
@@ -97,7 +98,7 @@ async function pull(connection: DockerConnection, name: string, signal: AbortSig
 }
 
 /** A folder with a static busybox and its applets' links, made once and reused; undefined where there is no static busybox. */
-async function localKit(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+export async function localKit(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   for (const candidate of [
     "/bin/busybox",
     "/usr/bin/busybox",

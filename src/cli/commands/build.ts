@@ -145,7 +145,7 @@ async function runTerminal(
     entry: flags.step === true,
     ...inputs,
     execCommands: flags.exec ?? [],
-    onInterrupt: (handler) => io.onInterrupt(handler),
+    onInterrupt: (handler) => io.takeSignals(["INT"], handler),
   });
 }
 

@@ -1,0 +1,27 @@
+import type { Reason } from "../../sidecar/rights.js";
+import type { DebugTarget } from "./debug-target.js";
+
+/** What a session would join and be allowed, and why, for `--explain`. */
+export function explain(target: DebugTarget): string {
+  const { toolbox, toolboxSource, rights } = target;
+  const lines = [`Target        ${describe(target)}`, `Toolbox       ${toolbox.name} (${toolboxSource})`];
+  if (rights) {
+    lines.push(...section("Namespaces", rights.namespaces));
+    lines.push(...section("Capabilities", rights.capabilities));
+    lines.push("  every other capability is dropped");
+    if (rights.profiles.length > 0) lines.push(...section("Profiles", rights.profiles));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function describe(target: DebugTarget): string {
+  const { target: resolved, name } = target;
+  if (resolved.kind === "image") return `image ${name}: a container is made from it, nothing of its own is started`;
+  const { State } = resolved.info;
+  return `container ${name} (${State.Status})${target.isLive ? "" : ": its files are committed to a temporary image; it is not started"}`;
+}
+
+function section(title: string, reasons: readonly Reason[]): string[] {
+  const width = Math.max(...reasons.map(({ what }) => what.length));
+  return [title, ...reasons.map(({ what, why }) => `  ${what.padEnd(width)}  ${why}`)];
+}

@@ -1,0 +1,129 @@
+import type { Duplex } from "node:stream";
+import { EngineError } from "../errors.js";
+import type { DockerConnection } from "./connection.js";
+import { orUndefined } from "./absent.js";
+
+/** An image as the engine describes it; only what dfdebug reads. */
+export interface ImageInfo {
+  readonly Id: string;
+  readonly RepoTags?: readonly string[] | null;
+  readonly Os?: string;
+  readonly Architecture?: string;
+  readonly Variant?: string;
+  readonly Config?: {
+    readonly User?: string;
+    readonly WorkingDir?: string;
+    readonly Env?: readonly string[] | null;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+  } | null;
+}
+
+/** A layer's way from the registry: bytes, where the engine tells. */
+export interface PullProgress {
+  readonly layer: string;
+  readonly status: string;
+  readonly current: number;
+  readonly total: number;
+}
+
+export interface PullOptions {
+  /** `linux/arm64/v8`; undefined: the engine's own. */
+  readonly platform: string | undefined;
+  /** The user and secret for a registry's host; asked once. */
+  readonly credentials: (host: string) => Promise<{ username: string; secret: string } | undefined>;
+  readonly onProgress?: ((progress: PullProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** By name or id; undefined where the engine has none. Rejects with EngineError. */
+export function findImage(connection: DockerConnection, name: string): Promise<ImageInfo | undefined> {
+  return orUndefined(connection.json<ImageInfo>("GET", `/images/${encodeReference(name)}/json`));
+}
+
+/** Docker's names may hold slashes, which the API takes as they are. */
+function encodeReference(name: string): string {
+  return name.split("/").map(encodeURIComponent).join("/");
+}
+
+/** `linux/arm64/v8`, or undefined where the image does not say. */
+export function platformOf(image: ImageInfo): string | undefined {
+  if (!image.Os || !image.Architecture) return undefined;
+  return [image.Os, image.Architecture, ...(image.Variant ? [image.Variant] : [])].join("/");
+}
+
+/** Pulls an image by tag or digest (`latest` where neither is given). Rejects with EngineError, code IMAGE_PULL. */
+export async function pullImage(connection: DockerConnection, name: string, options: PullOptions): Promise<void> {
+  const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
+  const auth = await options.credentials(registryOf(tagged));
+  // The Engine API's own form (X-Registry-Auth): an identity token is a secret without a user.
+  const config =
+    auth === undefined
+      ? undefined
+      : auth.username === ""
+        ? { identitytoken: auth.secret }
+        : { username: auth.username, password: auth.secret };
+  const response = await connection.stream("POST", "/images/create", {
+    query: { fromImage: tagged, platform: options.platform },
+    ...(config ? { headers: { "X-Registry-Auth": Buffer.from(JSON.stringify(config)).toString("base64url") } } : {}),
+    signal: options.signal,
+  });
+  for await (const message of jsonLines<PullMessage>(response)) {
+    if (message.errorDetail ?? message.error)
+      throw new EngineError(message.errorDetail?.message ?? message.error ?? "", { code: "IMAGE_PULL" });
+    if (message.id !== undefined)
+      options.onProgress?.({
+        layer: message.id,
+        status: message.status ?? "",
+        current: message.progressDetail?.current ?? 0,
+        total: message.progressDetail?.total ?? 0,
+      });
+  }
+}
+
+interface PullMessage {
+  readonly id?: string;
+  readonly status?: string;
+  readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  readonly error?: string;
+  readonly errorDetail?: { readonly message?: string };
+}
+
+/** The registry of a reference as docker reads it (distribution/reference): a first part with a dot, a colon, or `localhost`. */
+function registryOf(name: string): string {
+  const [first = "", ...rest] = name.split("/");
+  return rest.length > 0 && (/[.:]/.test(first) || first === "localhost") ? first : "docker.io";
+}
+
+async function* jsonLines<T>(stream: AsyncIterable<Buffer>): AsyncIterable<T> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true });
+    const lines = text.split("\n");
+    text = lines.pop() ?? "";
+    for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as T;
+  }
+  if (text.trim() !== "") yield JSON.parse(text) as T;
+}
+
+/** Makes an image of one layer from a tar archive. `changes`: Dockerfile instructions for its configuration. Rejects with EngineError. */
+export async function importImage(
+  connection: DockerConnection,
+  archive: Duplex,
+  options: { repository: string; tag: string; changes: readonly string[]; signal?: AbortSignal | undefined },
+): Promise<void> {
+  const changes = options.changes.map((change) => `&changes=${encodeURIComponent(change)}`).join("");
+  const query = `fromSrc=-&repo=${encodeURIComponent(options.repository)}&tag=${encodeURIComponent(options.tag)}${changes}`;
+  const response = await connection.stream("POST", `/images/create?${query}`, {
+    body: archive,
+    headers: { "Content-Type": "application/x-tar" },
+    signal: options.signal,
+  });
+  for await (const message of jsonLines<PullMessage>(response))
+    if (message.error !== undefined) throw new EngineError(message.error, { code: "ENGINE_REFUSED" });
+}
+
+/** Removes an image that dfdebug made. Already gone is success. */
+export async function removeImage(connection: DockerConnection, id: string): Promise<void> {
+  await orUndefined(connection.json("DELETE", `/images/${encodeReference(id)}?force=1`));
+}

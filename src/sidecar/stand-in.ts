@@ -1,0 +1,125 @@
+import type { Duplex } from "node:stream";
+import type { ContainerInfo, Containers } from "../docker/containers.js";
+import { removeImage } from "../docker/images.js";
+import { ContainerError, DfdebugError } from "../errors.js";
+import { Lifetime } from "../lifetime.js";
+import type { OwnerLabels } from "./labels.js";
+import type { Target } from "./target.js";
+import type { ToolboxImage } from "./toolbox-image.js";
+
+/** Where the one static program lies that a stand-in runs, in its own writable layer. */
+const holderFolder = ".dfdebug";
+
+/**
+ * A container of dfdebug's own in the place of a target that does not run: made from an image, or from a stopped container's
+ * files (committed to a temporary image) with its volumes. Nothing of the image's own is started in it. The target is not
+ * started and not changed. It ends with this process, as a sidecar does; dispose removes it and the image.
+ */
+export class StandIn implements AsyncDisposable {
+  readonly info: ContainerInfo;
+  private readonly lifetime: Lifetime;
+
+  private constructor(info: ContainerInfo, lifetime: Lifetime) {
+    this.info = info;
+    this.lifetime = lifetime;
+  }
+
+  /** Rejects with ContainerError (exit code 125). */
+  static async open(
+    target: Target,
+    options: { containers: Containers; toolbox: ToolboxImage; labels: OwnerLabels },
+  ): Promise<StandIn> {
+    const { containers, toolbox, labels } = options;
+    const { connection } = containers;
+    const lifetime = new Lifetime();
+    try {
+      let image: string;
+      if (target.kind === "image") image = target.image.Id;
+      else {
+        const committed = await containers.commit(target.info.Id, labels);
+        lifetime.defer(() => removeImage(connection, committed));
+        image = committed;
+      }
+      const [id, holder] = await Promise.all([
+        containers.create({
+          Image: image,
+          Entrypoint: [`/${holderFolder}/busybox`],
+          Cmd: ["cat"],
+          User: "0:0",
+          WorkingDir: "/",
+          Labels: { ...labels },
+          Healthcheck: { Test: ["NONE"] },
+          OpenStdin: true,
+          StdinOnce: true,
+          AttachStdin: true,
+          AttachStdout: true,
+          AttachStderr: true,
+          HostConfig: {
+            AutoRemove: true,
+            LogConfig: { Type: "none", Config: {} },
+            CapDrop: ["ALL"],
+            ...(target.kind === "container" ? { VolumesFrom: [target.info.Id] } : {}),
+          },
+        }),
+        staticBusybox(containers, toolbox, labels),
+      ]);
+      lifetime.defer(() => containers.remove(id));
+      await containers.putArchive(id, "/", await holderArchive(holder));
+      const control: Duplex = await containers.attach(id);
+      control.on("error", () => undefined).resume();
+      await containers.start(id);
+      lifetime.defer(async () => {
+        const removed = containers.wait(id, "removed").catch(() => undefined);
+        control.destroy();
+        await removed;
+      });
+      return new StandIn(await containers.inspect(id), lifetime);
+    } catch (error) {
+      await lifetime[Symbol.asyncDispose]();
+      if (!(error instanceof DfdebugError) || ["ENGINE_LOST", "CANCELLED"].includes(error.code)) throw error;
+      throw new ContainerError(
+        `The files cannot be opened: ${error.message}`,
+        { code: "STAND_IN", cause: error, hint: error.hint },
+        125,
+      );
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.lifetime[Symbol.asyncDispose]();
+  }
+}
+
+/** The toolbox's static busybox, as bytes. Rejects with ContainerError where it has none. */
+async function staticBusybox(containers: Containers, toolbox: ToolboxImage, labels: OwnerLabels): Promise<Buffer> {
+  const source = await containers.create({
+    Image: toolbox.id,
+    Cmd: ["true"],
+    Labels: { ...labels },
+    HostConfig: { NetworkMode: "none" },
+  });
+  try {
+    for (const folder of [toolbox.kit.replace(/\/$/, ""), ""]) {
+      const file = await containers.readFile(source, `${folder}/bin/busybox`);
+      if (file) return file;
+    }
+  } finally {
+    await containers.remove(source);
+  }
+  throw new ContainerError(
+    `the toolbox ${toolbox.name} has no static busybox, which holds a stopped container's files open`,
+    { code: "NO_TOOLBOX", hint: "`dfdebug toolbox build` makes one that has." },
+    125,
+  );
+}
+
+async function holderArchive(busybox: Buffer): Promise<Buffer> {
+  const { pack } = (await import("tar-stream")).default;
+  const archive = pack();
+  archive.entry({ name: holderFolder, type: "directory", mode: 0o755 });
+  archive.entry({ name: `${holderFolder}/busybox`, mode: 0o755 }, busybox);
+  archive.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of archive) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
