@@ -32,6 +32,13 @@ const withoutUnused = {
     build.onLoad({ filter: /node_modules\/(docker-modem\/lib\/ssh|dockerode\/lib\/(session|buildkit))\.js$/ }, () => ({
       contents: 'module.exports = () => { throw new Error("not part of dfdebug"); };',
     }));
+    // Of grpc-js: its server, and what finds and balances between several addresses. dfdebug dials one unix socket.
+    const parts =
+      "server|server-credentials|server-interceptors|orca|experimental|certificate-provider|resolver-dns|resolver-ip|" +
+      "load-balancer-outlier-detection|load-balancer-round-robin|load-balancer-weighted-round-robin";
+    build.onLoad({ filter: new RegExp(`node_modules/@grpc/grpc-js/build/src/(${parts})\\.js$`) }, () => ({
+      contents: "exports.setup = () => {};",
+    }));
   },
 };
 

@@ -30,8 +30,10 @@ type Bundle = (require: (id: string) => unknown, module: { exports: unknown }, f
 const library = join(__dirname, "lib");
 const nodeRequire = createRequire(join(library, "main.js"));
 const loaded = new Map<string, { exports: unknown }>();
-/** Code to keep when this run ends well: it has then what such a run needs. */
-const fresh = new Map<string, Script>();
+/** What runs, by the file its code is kept in, with the bytes of code that file had. */
+const running = new Map<string, { readonly script: Script; readonly size: number }>();
+/** A run as long as this looks whether it compiled more than is kept; milliseconds. Nobody notices the few that takes. */
+const longRun = 2_000;
 
 /** Code by Node's version and by command, which alone decides what is compiled. */
 const folder = join(
@@ -62,7 +64,7 @@ function compile(name: string): Bundle {
     filename,
     ...(cachedData && { cachedData }),
   });
-  if (!cachedData || script.cachedDataRejected) fresh.set(kept, script);
+  running.set(kept, { script, size: script.cachedDataRejected ? 0 : (cachedData?.length ?? 0) });
   return script.runInThisContext() as Bundle;
 }
 
@@ -85,14 +87,19 @@ function isOwn({ uid, mode }: { uid: number; mode: number }): boolean {
 
 /** Each file whole or not at all, the code of other builds of dfdebug removed. What cannot be kept is compiled again. */
 function keep(): void {
+  const wanted = [...running].filter(([, { size }]) => size === 0 || process.uptime() * 1000 > longRun);
+  if (wanted.length === 0) return;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (!isOwn(statSync(folder))) return;
     for (const name of readdirSync(folder))
       if (!name.startsWith(bundleId)) rmSync(join(folder, name), { recursive: true, force: true });
-    for (const [path, script] of fresh) {
+    for (const [path, { script, size }] of wanted) {
+      const code = script.createCachedData();
+      // V8 drops what a long run has not used for a while: never replace by less.
+      if (code.length <= size) continue;
       const temporary = `${path}.${String(process.pid)}`;
-      writeFileSync(temporary, script.createCachedData(), { mode: 0o600 });
+      writeFileSync(temporary, code, { mode: 0o600 });
       renameSync(temporary, path);
     }
   } catch {
@@ -104,7 +111,7 @@ if (process.argv.length === 3 && /^(--version|-V)$/.test(process.argv[2] ?? ""))
 else {
   // A usage error (2) has run nothing, and may name any command.
   process.on("exit", (code) => {
-    if (fresh.size > 0 && code !== 2) keep();
+    if (code !== 2) keep();
   });
   requireFrom("./main.js");
 }
