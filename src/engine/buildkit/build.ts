@@ -301,6 +301,7 @@ export class BuildkitBuild implements Build {
 
   private async report(solved: SolvedFailure, wanted: Step | undefined, signal?: AbortSignal): Promise<StepFailure> {
     const { status } = this.parts;
+    log("buildkit", "step failed", { code: solved.error.code });
     const blamed = await this.blame(solved.error, wanted);
     if (!blamed) throw planError(solved.error, this.parts.request, this.dockerfile);
     const place = this.planned.place(blamed);
@@ -319,6 +320,7 @@ export class BuildkitBuild implements Build {
       signal,
     });
     this.reports.set(blamed.number, failure);
+    log("buildkit", "failure described", { step: blamed.number });
     return failure;
   }
 
