@@ -54,12 +54,13 @@ const withoutChildProcess = {
 };
 
 // Packages that only some commands need, in bundles of their own beside the main one.
-const apart = ["chokidar", "dockerode", "tar-stream", "yaml"];
+const apart = ["@grpc/grpc-js", "chokidar", "dockerode", "tar-stream", "yaml"];
+const bundleOf = (name) => name.replace(/^.*\//, "");
 const keptApart = {
   name: "kept-apart",
   setup(build) {
     build.onResolve({ filter: new RegExp(`^(${apart.join("|")})$`) }, ({ kind, path }) =>
-      kind === "entry-point" ? undefined : { path: `./${path}.js`, external: true },
+      kind === "entry-point" ? undefined : { path: `./${bundleOf(path)}.js`, external: true },
     );
   },
 };
@@ -80,20 +81,35 @@ const common = {
 };
 
 rmSync(`${root}dist`, { recursive: true, force: true });
-const { outputFiles } = await esbuild.build({
+// A bundle is one function, which src/boot.ts calls.
+const library = {
   ...common,
-  entryPoints: { main: "src/main.ts", ...Object.fromEntries(apart.map((name) => [name, name])) },
   outdir: "dist/lib",
   write: false,
-  // grpc-js loads proto-loader only for channelz, which nothing here turns on: as an external it costs nothing to parse.
-  external: ["@grpc/proto-loader"],
-  define: { "import.meta.url": "moduleUrl" },
-  banner: { js: 'var moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
-  plugins: [withoutUnused, withoutChildProcess, keptApart],
-});
+  footer: { js: "})" },
+};
+const begin = "(function(exports,require,module,__filename){";
+const bundles = await Promise.all([
+  esbuild.build({
+    ...library,
+    entryPoints: { main: "src/main.ts" },
+    define: { "import.meta.url": "moduleUrl" },
+    banner: { js: `${begin}var moduleUrl=require("node:url").pathToFileURL(__filename).href;` },
+    plugins: [withoutUnused, withoutChildProcess, keptApart],
+  }),
+  esbuild.build({
+    ...library,
+    entryPoints: Object.fromEntries(apart.map((name) => [bundleOf(name), name])),
+    banner: { js: begin },
+    minifyIdentifiers: true,
+    // grpc-js loads proto-loader only for channelz, which nothing here turns on: as an external it costs nothing to parse.
+    external: ["@grpc/proto-loader"],
+    plugins: [withoutUnused, keptApart],
+  }),
+]);
 const hash = createHash("sha256");
 mkdirSync(`${root}dist/lib`, { recursive: true });
-for (const { path, contents } of outputFiles) {
+for (const { path, contents } of bundles.flatMap(({ outputFiles }) => outputFiles)) {
   hash.update(contents);
   writeFileSync(path, contents);
 }

@@ -25,7 +25,12 @@ import { version } from "./cli/version.js";
 declare const bundleId: string;
 
 /** A bundle as a function of what CommonJS gives a module. */
-type Bundle = (require: (id: string) => unknown, module: { exports: unknown }, filename: string) => void;
+type Bundle = (
+  exports: unknown,
+  require: (id: string) => unknown,
+  module: { exports: unknown },
+  filename: string,
+) => void;
 
 const library = join(__dirname, "lib");
 const nodeRequire = createRequire(join(library, "main.js"));
@@ -50,7 +55,7 @@ function requireFrom(id: string): unknown {
   if (known) return known.exports;
   const module = { exports: {} };
   loaded.set(id, module);
-  compile(id.slice(2))(requireFrom, module, join(library, id));
+  compile(id.slice(2))(module.exports, requireFrom, module, join(library, id));
   return module.exports;
 }
 
@@ -60,7 +65,7 @@ function compile(name: string): Bundle {
   const source = readFileSync(filename, "latin1");
   const kept = join(folder, `${bundleId}-${command}-${name}`);
   const cachedData = readOwn(kept);
-  const script = new Script(`(function(require,module,__filename){${source}\n})`, {
+  const script = new Script(source, {
     filename,
     ...(cachedData && { cachedData }),
   });

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
+import type { Duplex } from "node:stream";
 import type { BuildEngine, ToolboxSource } from "../engine/engine.js";
 import type { DockerConnection } from "../docker/connection.js";
 import type { DockerEndpoint } from "../docker/endpoint.js";
@@ -28,17 +29,27 @@ export class ConnectedEngine implements AsyncDisposable {
     return this.connected;
   }
 
-  /** The BuildKit inside it. The engine is asked for its version meanwhile, and not waited for. */
+  /** The BuildKit inside it. The engine is asked for its version and a channel to it meanwhile, and not waited for. */
   async buildkit(): Promise<BuildEngine> {
     const connection = this.connection();
     connection.catch(() => undefined);
-    const [endpoint, { upgrade }, { BuildkitEngine }] = await Promise.all([
-      this.endpoint(),
-      import("../docker/connection.js"),
-      import("../engine/buildkit/engine.js"),
-    ]);
+    const [endpoint, { upgrade }] = await Promise.all([this.endpoint(), import("../docker/connection.js")]);
+    let channel: Promise<Duplex> | undefined = upgrade(endpoint, "/grpc", {}, { signal: this.io.signal });
+    const first = channel.catch(() => undefined);
+    this.lifetime.defer(async () => {
+      (await first)?.destroy();
+    });
+    // Both requests leave before the engine's modules are loaded, which takes as long as the answers.
+    await new Promise((resolve) => setImmediate(resolve));
+    const { BuildkitEngine } = await import("../engine/buildkit/engine.js");
     return new BuildkitEngine({
-      transport: { upgrade: (path, headers, options) => upgrade(endpoint, path, headers, options) },
+      transport: {
+        upgrade: (path, headers, options) => {
+          const ready = path === "/grpc" ? channel : undefined;
+          if (ready) channel = undefined;
+          return ready ?? upgrade(endpoint, path, headers, options);
+        },
+      },
       version: async () => (await connection).engineVersion,
       sharedKey: (path) => createHash("sha256").update(`dfdebug\0${hostname()}\0${path}`).digest("hex"),
       credentials: async (host) => {

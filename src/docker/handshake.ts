@@ -3,8 +3,8 @@ import { EngineError } from "../errors.js";
 import { refusal } from "./errors.js";
 
 /*
- * The two requests that every build begins with, spoken on the socket itself: node:http alone takes longer to load than
- * the engine to answer them. What has a body to be read goes through node:http (connection.ts).
+ * The requests that every build begins with, spoken on the socket itself: they are answered while node:http and node:http2
+ * are still being loaded. What has a body to be read goes through node:http (connection.ts).
  */
 
 /** The head of an answer. */

@@ -122,7 +122,9 @@ export class Solver {
     const { bridge } = this.connection;
     for (let attempts = 1; ; attempts++) {
       try {
-        return { pong: await this.guard(unary(bridge, "ping", {}, this.metadata, signal)), attempts };
+        const pong = await this.guard(unary(bridge, "ping", {}, this.metadata, signal));
+        log("buildkit", "registered", { attempts });
+        return { pong, attempts };
       } catch (error) {
         if (!(error instanceof CallError) || attempts === 40) throw error;
         await new Promise((resolve) => setTimeout(resolve, 25));

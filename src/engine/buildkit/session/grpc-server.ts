@@ -110,6 +110,7 @@ export class GrpcServer {
 
   private async handle(stream: ServerHttp2Stream, path: string, rawHeaders: readonly string[]): Promise<void> {
     const abort = new AbortController();
+    log("session", "call", { path });
     stream.on("error", (error) => {
       log("session", "call failed", { path, error: error.message });
     });
@@ -132,6 +133,7 @@ export class GrpcServer {
       status = statusOf(error);
       if (!abort.signal.aborted) log("session", "call refused", { path, code: status.code });
     }
+    log("session", "answered", { path });
     if (stream.destroyed || stream.closed) return;
     if (stream.headersSent) stream.end();
     else
