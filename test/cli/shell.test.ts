@@ -31,8 +31,10 @@ describeEngines("a failing step in a terminal", (engine) => {
     terminal.type("touch /tmp/works\r");
     await terminal.expect(/step 3 \/srv \$ /);
     terminal.type("exit\r");
-    await terminal.expect("`touch /tmp/works` ended with 0 there. Retry step 3 with it? [Y/n]");
-    terminal.type("y\r");
+    await terminal.expect("`touch /tmp/works` ended with 0 there. Retry step 3 with it");
+    await terminal.expect("b  before the instruction: `touch /tmp/works && ls /missing-file`");
+    await terminal.expect("[B/i/n] ");
+    terminal.type("i\r");
     await terminal.expect("-RUN ls /missing-file");
     await terminal.expect("+RUN touch /tmp/works");
     await terminal.expect("Write this change? [y/N]");
@@ -44,6 +46,24 @@ describeEngines("a failing step in a terminal", (engine) => {
     );
     expect(docker(engine, "run", "--rm", "dfdebug-test/fix", "cat", "/rest")).toBe("rest");
     docker(engine, "rmi", "-f", "dfdebug-test/fix");
+  });
+
+  it("offers the instruction with what made it work", async () => {
+    dockerfile("FROM busybox:latest\nWORKDIR /srv\nRUN cat input \\\n    > output\n");
+    await using terminal = new Terminal(engine, ["build", "."], folder);
+    await terminal.expect("step 3 /srv $ cat input > output");
+    terminal.type("\x15echo data > input\r");
+    await terminal.expect(/step 3 \/srv \$ /);
+    terminal.type("cat input > output\r");
+    await terminal.expect(/step 3 \/srv \$ /);
+    terminal.type("exit\r");
+    await terminal.expect("`echo data > input && cat input > output` ended with 0 there. Retry step 3 with it? [Y/n]");
+    terminal.type("y\r");
+    await terminal.expect("+RUN echo data > input && cat input \\");
+    await terminal.expect("Write this change? [y/N]");
+    terminal.type("n\r");
+    await terminal.expect("Built sha256:");
+    expect(await terminal.exited).toBe(0);
   });
 
   it("gives dash a line editor, and the exact environment", async () => {

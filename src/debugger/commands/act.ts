@@ -5,8 +5,10 @@ import { DockerfileError, SessionStateError, UsageError } from "../../errors.js"
 import { copyOut } from "../copy-out.js";
 import { formatBytes, formatCount } from "../format.js";
 import { runAtStep } from "../run-at-step.js";
+import { shellFix } from "../shell-fix.js";
 import { parseTrial } from "../trial.js";
 import { startCommand } from "../variables.js";
+import { chooseFix } from "./choose-fix.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { settleFix } from "./movement.js";
 import { tone, type InteractiveIo, type Line, type ShellOutcome } from "./io.js";
@@ -204,30 +206,16 @@ function introduction(
   ];
 }
 
-/** Commands that only look: never taken for a fix. */
-const looking =
-  /^(ls|ll|cd|pwd|cat|less|more|head|tail|grep|find|env|printenv|echo|printf|which|type|command|history|clear|exit|id|whoami|stat|file|df|du|ps|top|uname|date|tree|vi|vim|nano|man|help|alias|set|export|unset|true|test|\[)\b/;
-
-/** What could stand in a Dockerfile: it changed something, and needs nothing that only the shell has. */
-function isCandidate(text: string): boolean {
-  return !looking.test(text) && !text.includes("/.dfdebug");
-}
-
-/** Offers the last command that worked in the shell as the fix of a failed RUN. */
+/** Offers what worked in the shell as the fix of a failed RUN. */
 export async function offerFix(context: CommandContext, outcome: ShellOutcome): Promise<void> {
-  const { session, stopped, io } = context;
+  const { session, stopped } = context;
   const { instruction } = stopped.step;
   if (instruction.keyword !== "RUN" || stopped.reason !== "failure") return;
-  const worked = outcome.commands.findLast(({ text, exitCode }) => exitCode === 0 && isCandidate(text.trim()));
-  if (!worked) return;
-  const same = worked.text.trim() === joinedShellText(instruction)?.trim();
-  const shown = worked.text.replaceAll("\n", " ");
-  const question = same
-    ? `The same command ended with 0 there. Run step ${String(stopped.step.number)} again?`
-    : `\`${shown}\` ended with 0 there. Retry step ${String(stopped.step.number)} with it?`;
-  if (!(await io.confirm(question, true))) return;
+  const fix = shellFix(instruction, outcome.commands);
+  const command = fix && (await chooseFix(context, fix));
+  if (command === undefined) return;
   const { escape } = session.build.dockerfile;
-  await retryWith(context, fixRun(instruction, worked.text, { escape }), stopped.step);
+  await retryWith(context, fixRun(instruction, command, { escape }), stopped.step);
 }
 
 /** Runs changed text as the step; on success shows the change, writes it on a yes, and the build goes on. */

@@ -1,0 +1,34 @@
+import { shellText } from "../../dockerfile/edit.js";
+import type { ShellFix } from "../shell-fix.js";
+import type { CommandContext } from "./command.js";
+
+/** The command to retry the step with; undefined where the user wants none. */
+export async function chooseFix({ stopped, io }: CommandContext, fix: ShellFix): Promise<string | undefined> {
+  const { instruction, number } = stopped.step;
+  const step = `step ${String(number)}`;
+  const shown = (command: string): string => `\`${command.replaceAll("\n", " ")}\``;
+  switch (fix.kind) {
+    case "same": {
+      const again = await io.confirm(`The same command ended with 0 there. Run ${step} again?`, true);
+      return again ? shellText(instruction) : undefined;
+    }
+    case "replace": {
+      const wanted = await io.confirm(`${shown(fix.command)} ended with 0 there. Retry ${step} with it?`, true);
+      return wanted ? fix.command : undefined;
+    }
+    case "either": {
+      await io.print(
+        `${shown(fix.instead)} ended with 0 there. Retry ${step} with it`,
+        `  b  before the instruction: ${shown(fix.before)}`,
+        "  i  in its place",
+        "  n  not at all",
+      );
+      for (;;) {
+        const answer = (await io.question("[B/i/n] "))?.trim().toLowerCase();
+        if (answer === undefined || answer === "n" || answer === "no") return undefined;
+        if (answer === "" || answer === "b") return fix.before;
+        if (answer === "i") return fix.instead;
+      }
+    }
+  }
+}

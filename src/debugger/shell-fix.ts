@@ -1,0 +1,92 @@
+import { joinedShellText, shellText } from "../dockerfile/edit.js";
+import type { Instruction } from "../dockerfile/syntax.js";
+import type { ShellCommand } from "./commands/io.js";
+
+/** What could become of a failed RUN by what worked in its shell. */
+export type ShellFix =
+  /** The instruction itself worked: it may be run again as it stands. */
+  | { readonly kind: "same" }
+  /** This command takes the instruction's place; what had to be done before it is in it. */
+  | { readonly kind: "replace"; readonly command: string }
+  /** It is another program's command: it may have prepared the instruction, or stand for it. */
+  | { readonly kind: "either"; readonly before: string; readonly instead: string };
+
+/** Commands that only look: never part of a fix. */
+const looking =
+  /^(ls|ll|pwd|cat|less|more|head|tail|grep|find|env|printenv|echo|printf|which|type|command|history|clear|exit|id|whoami|stat|file|df|du|ps|top|uname|date|tree|vi|vim|nano|man|help|alias|true|test|\[)\b(?![^|&;]*>)/;
+/** Commands that change only the shell: part of a fix for what they do to those behind them. */
+const shellOnly = /^(cd|export|set|unset|umask|shopt|source|\.)\s/;
+/** Programs that run the one that is named behind them. */
+const wrappers = new Set(["sudo", "env", "exec", "time", "nice", "nohup", "command"]);
+
+/**
+ * What to offer after a shell at a failed RUN: the last command that worked there, with the ones that worked before it and
+ * may have made that possible. Undefined where nothing worked that could stand in a Dockerfile.
+ */
+export function shellFix(instruction: Instruction, commands: readonly ShellCommand[]): ShellFix | undefined {
+  const original = joinedShellText(instruction) ?? shellText(instruction);
+  const worked = commands.filter(({ exitCode }) => exitCode === 0).map(({ text }) => text.trim());
+  const isOriginal = (text: string): boolean => text === original.trim() || text === shellText(instruction).trim();
+  const lastAt = worked.findLastIndex((text) => isOriginal(text) || isChange(text));
+  const last = worked[lastAt];
+  if (last === undefined) return undefined;
+  const prepared = preparation(worked.slice(0, lastAt), last).filter((text) => !isOriginal(text));
+  if (isOriginal(last)) {
+    const command = chain([...prepared, original]);
+    return prepared.length === 0 || command === undefined ? { kind: "same" } : { kind: "replace", command };
+  }
+  const instead = chain([...prepared, last]) ?? last;
+  const before = chain([...prepared, last, original]);
+  return before === undefined || sharesProgram(last, original)
+    ? { kind: "replace", command: instead }
+    : { kind: "either", before, instead };
+}
+
+/** It changed files, and needs nothing that only this shell has. */
+function isChange(text: string): boolean {
+  return text !== "" && !looking.test(text) && !shellOnly.test(text) && !text.includes("/.dfdebug");
+}
+
+/** The changes before a command, each once, with the cd and export in front of them; earlier tries of it left out. */
+function preparation(earlier: readonly string[], last: string): string[] {
+  const kept: string[] = [];
+  let pending: string[] = [];
+  for (const text of earlier) {
+    if (shellOnly.test(text)) pending.push(text);
+    else if (isChange(text) && isOneLine(text) && subcommand(text) !== subcommand(last) && !kept.includes(text)) {
+      kept.push(...pending, text);
+      pending = [];
+    }
+  }
+  return [...kept, ...pending];
+}
+
+/** The commands as one; undefined where they cannot be joined with `&&`. */
+function chain(commands: readonly string[]): string | undefined {
+  return commands.slice(0, -1).every(isOneLine) ? commands.join(" && ") : undefined;
+}
+
+function isOneLine(text: string): boolean {
+  return !text.includes("\n") && !/(^|\s)#|&\s*$/.test(text);
+}
+
+/** The programs of a command, each with its first word that is no option. */
+function programs(text: string): { readonly name: string; readonly argument: string }[] {
+  return text.split(/&&|\|\||[;|&\n]/).flatMap((piece) => {
+    const words = piece.trim().split(/\s+/);
+    const at = words.findIndex((word) => word !== "" && !/^\w+=/.test(word) && !wrappers.has(word));
+    const name = words[at]?.replace(/^.*\//, "");
+    if (name === undefined) return [];
+    return [{ name, argument: words.slice(at + 1).find((word) => !word.startsWith("-")) ?? "" }];
+  });
+}
+
+function subcommand(text: string): string {
+  const last = programs(text).at(-1);
+  return `${last?.name ?? ""} ${last?.argument ?? ""}`;
+}
+
+function sharesProgram(left: string, right: string): boolean {
+  const names = new Set(programs(right).map(({ name }) => name));
+  return programs(left).some(({ name }) => names.has(name));
+}

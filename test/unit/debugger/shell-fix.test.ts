@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { shellFix, type ShellFix } from "../../../src/debugger/shell-fix.js";
+import { FakeBuild } from "../../support/fake-engine.js";
+
+/** What is offered for a RUN; a command that begins with `!` did not work. */
+function offer(run: string, ...commands: string[]): ShellFix | undefined {
+  const instruction = new FakeBuild(`FROM scratch\nRUN ${run}\n`).steps[1]?.instruction;
+  if (!instruction) throw new Error("no step");
+  return shellFix(
+    instruction,
+    commands.map((text) => ({ text: text.replace(/^!/, ""), exitCode: text.startsWith("!") ? 1 : 0 })),
+  );
+}
+
+describe("a fix from the shell", () => {
+  it.each<[string, string, string[], string]>([
+    ["another form of the instruction", "npm ci", ["!npm ci", "npm install"], "npm install"],
+    ["the last of several tries", "npm ci", ["npm install --omit=dev", "npm install"], "npm install"],
+    ["behind what only looks", "npm ci", ["npm install", "ls node_modules", "cat x"], "npm install"],
+    [
+      "with what made the instruction work",
+      "apt-get install -y curl",
+      ["!apt-get install -y curl", "apt-get update", "apt-get install -y curl"],
+      "apt-get update && apt-get install -y curl",
+    ],
+    [
+      "with all that was done before",
+      "make -C src",
+      ["!make -C src", "apt-get update", "apt-get install -y gcc", "!gcc x", "make -C src CFLAGS=-O0"],
+      "apt-get update && apt-get install -y gcc && make -C src CFLAGS=-O0",
+    ],
+    ["with its directory", "make", ["ls", "cd sub", "make -j2"], "cd sub && make -j2"],
+    [
+      "with the directory of what prepared it",
+      "make",
+      ["cd sub", "sed -i s/a/b/ x", "make"],
+      "cd sub && sed -i s/a/b/ x && make",
+    ],
+    ["a redirection is a change", "sh x", ["echo 'exit 0' > x", "sh x"], "echo 'exit 0' > x && sh x"],
+    ["several lines stand alone", "sh x", ["mkdir y", "sh x 2 <<E\na\nE"], "mkdir y && sh x 2 <<E\na\nE"],
+    ["what cannot be joined is left out", "sh x", ["sleep 1 &", "sh y"], "sh y"],
+    ["exec form is compared as words", '["sh", "x y"]', ["mkdir z", "sh 'x y'"], "mkdir z && sh 'x y'"],
+  ])("%s", (_name, run, commands, command) => {
+    expect(offer(run, ...commands)).toEqual({ kind: "replace", command });
+  });
+
+  it("is the instruction itself where nothing was done before it", () => {
+    expect(offer("npm ci", "!npm ci", "ls", "npm ci")).toEqual({ kind: "same" });
+  });
+
+  it("may stand before the instruction or in its place where it is another program", () => {
+    expect(offer("test -e /x && ./go", "touch /x")).toEqual({
+      kind: "either",
+      before: "touch /x && test -e /x && ./go",
+      instead: "touch /x",
+    });
+  });
+
+  it.each<[string, string[]]>([
+    ["nothing worked", ["!npm ci", "!npm install"]],
+    ["it was only looked around", ["ls -l", "cat package.json", "cd /tmp", "env"]],
+    ["it needs the toolbox", ["/.dfdebug/bin/strace npm ci"]],
+  ])("is not offered where %s", (_name, commands) => {
+    expect(offer("npm ci", ...commands)).toBeUndefined();
+  });
+});
