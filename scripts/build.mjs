@@ -1,7 +1,8 @@
-// Bundles src/main.ts into dist/. What is imported lazily stays in chunks of its own, so that a command loads only what
-// it needs. Runs from `npm install` too (prepare): a packed tarball brings dist/ along and has no esbuild.
+// Bundles src/ into dist/: lib/main.js, and dfdebug.js (src/boot.ts), which loads it. Runs from `npm install` too (prepare):
+// a packed tarball brings dist/ along and has no esbuild.
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -34,31 +35,68 @@ const withoutUnused = {
   },
 };
 
-rmSync(`${root}dist`, { recursive: true, force: true });
-await esbuild.build({
+// commander loads it for subcommands that are programs of their own; dfdebug has none.
+const withoutChildProcess = {
+  name: "without-child-process",
+  setup(build) {
+    build.onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+      /node_modules\/commander\//.test(importer) ? { path: "child-process", namespace: "unused" } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "unused" }, () => ({ contents: "module.exports = {};" }));
+  },
+};
+
+// Packages that only some commands need, in bundles of their own beside the main one.
+const apart = ["chokidar", "dockerode", "tar-stream", "yaml"];
+const keptApart = {
+  name: "kept-apart",
+  setup(build) {
+    build.onResolve({ filter: new RegExp(`^(${apart.join("|")})$`) }, ({ kind, path }) =>
+      kind === "entry-point" ? undefined : { path: `./${path}.js`, external: true },
+    );
+  },
+};
+
+const common = {
   absWorkingDir: root,
-  entryPoints: { dfdebug: "src/main.ts" },
-  outdir: "dist",
   bundle: true,
-  splitting: true,
-  chunkNames: "chunks/[name]-[hash]",
-  format: "esm",
+  format: "cjs",
   platform: "node",
   target: "node20",
+  // import() as require(): src/boot.ts loads the bundles, and they may be run without a module loader.
+  supported: { "dynamic-import": false },
   minifySyntax: true,
   minifyWhitespace: true,
-  keepNames: true,
+  charset: "ascii",
   legalComments: "none",
+  logLevel: "warning",
+};
+
+rmSync(`${root}dist`, { recursive: true, force: true });
+const { outputFiles } = await esbuild.build({
+  ...common,
+  entryPoints: { main: "src/main.ts", ...Object.fromEntries(apart.map((name) => [name, name])) },
+  outdir: "dist/lib",
+  write: false,
   // grpc-js loads proto-loader only for channelz, which nothing here turns on: as an external it costs nothing to parse.
   external: ["@grpc/proto-loader"],
-  plugins: [withoutUnused],
-  banner: {
-    js: [
-      "#!/usr/bin/env node",
-      'import { createRequire as dfdebugRequire } from "node:module";',
-      "const require = dfdebugRequire(import.meta.url);",
-    ].join("\n"),
-  },
-  logLevel: "warning",
+  define: { "import.meta.url": "moduleUrl" },
+  banner: { js: 'var moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
+  plugins: [withoutUnused, withoutChildProcess, keptApart],
 });
+const hash = createHash("sha256");
+mkdirSync(`${root}dist/lib`, { recursive: true });
+for (const { path, contents } of outputFiles) {
+  hash.update(contents);
+  writeFileSync(path, contents);
+}
+await esbuild.build({
+  ...common,
+  entryPoints: { dfdebug: "src/boot.ts" },
+  outdir: "dist",
+  define: { bundleId: JSON.stringify(hash.digest("hex").slice(0, 12)) },
+  banner: { js: "#!/usr/bin/env node" },
+});
+// The package's own modules are ESM; what is built is not.
+writeFileSync(`${root}dist/package.json`, '{ "type": "commonjs" }\n');
 chmodSync(`${root}dist/dfdebug.js`, 0o755);

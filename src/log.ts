@@ -10,7 +10,8 @@ export function log(area: string, message: string, fields: Readonly<Record<strin
   const extra = Object.entries(fields)
     .map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join("");
-  const line = `${new Date().toISOString()} ${area}: ${message}${extra}\n`;
+  // With the milliseconds since the process began: where the time of a run goes is read off here.
+  const line = `${new Date().toISOString()} +${performance.now().toFixed(0)} ${area}: ${message}${extra}\n`;
   if (target === "stderr") process.stderr.write(line);
   else appendFileSync(target, line);
 }

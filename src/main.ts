@@ -1,5 +1,6 @@
 import type { SignalName } from "./cli/io.js";
 import { DfdebugError } from "./errors.js";
+import { log } from "./log.js";
 
 /*
  * argv -> cli -> exit code. The only module that touches process.exit and signals. It imports nothing heavy: what a
@@ -43,28 +44,35 @@ function watch(name: SignalName): void {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
-    const { version } = await import("./cli/version.js");
-    process.stdout.write(`${version}\n`);
-    return 0;
-  }
-  // Node 22 and later keep compiled code on disk: a third of the start-up time.
-  const { enableCompileCache } = (await import("node:module")) as { enableCompileCache?: () => unknown };
-  enableCompileCache?.();
+  log("main", "started");
   for (const name of ending) watch(name);
-  // A reader that went away (`dfdebug ... | head`) is no error of ours.
-  process.stdout.on("error", ignoreClosedPipe);
-  process.stderr.on("error", ignoreClosedPipe);
   const { runCli } = await import("./cli/program.js");
   return runCli(argv, {
     env: process.env,
     cwd: process.cwd(),
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    // Node opens each of them when it is first touched, which takes its time.
+    get stdin() {
+      return process.stdin;
+    },
+    get stdout() {
+      return output(process.stdout);
+    },
+    get stderr() {
+      return output(process.stderr);
+    },
     signal: cancelled.signal,
     takeSignals,
   });
+}
+
+/** The output streams in use. */
+const outputs = new Set<NodeJS.WriteStream>();
+
+function output(stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  // A reader that went away (`dfdebug ... | head`) is no error of ours.
+  if (!outputs.has(stream)) stream.on("error", ignoreClosedPipe);
+  outputs.add(stream);
+  return stream;
 }
 
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
@@ -84,11 +92,13 @@ async function flushed(stream: NodeJS.WriteStream): Promise<void> {
 main(process.argv.slice(2))
   .catch(async (error: unknown) => {
     const { renderError } = await import("./frontends/terminal/error-text.js");
-    process.stderr.write(renderError(error, { stream: process.stderr, env: process.env }));
+    const stderr = output(process.stderr);
+    stderr.write(renderError(error, { stream: stderr, env: process.env }));
     return error instanceof DfdebugError ? error.exitCode : 1;
   })
   .then(async (code) => {
-    await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+    await Promise.all([...outputs].map(flushed));
+    log("main", "exit", { code });
     process.exit(code);
   })
   .catch(() => {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import type { BuildEngine, ToolboxSource } from "../engine/engine.js";
 import type { DockerConnection } from "../docker/connection.js";
+import type { DockerEndpoint } from "../docker/endpoint.js";
 import { Lifetime } from "../lifetime.js";
 import type { CliIo } from "./io.js";
 import type { EngineFlags } from "./program.js";
@@ -12,6 +13,7 @@ export class ConnectedEngine implements AsyncDisposable {
   private readonly io: CliIo;
   private readonly toolboxImage: string | undefined;
   private readonly lifetime = new Lifetime();
+  private found: Promise<DockerEndpoint> | undefined;
   private connected: Promise<DockerConnection> | undefined;
 
   constructor(flags: EngineFlags, io: CliIo, toolboxImage: string | undefined) {
@@ -26,19 +28,23 @@ export class ConnectedEngine implements AsyncDisposable {
     return this.connected;
   }
 
-  /** The BuildKit inside it. */
+  /** The BuildKit inside it. The engine is asked for its version meanwhile, and not waited for. */
   async buildkit(): Promise<BuildEngine> {
-    const [connection, { BuildkitEngine }, { CredentialStore }] = await Promise.all([
-      this.connection(),
+    const connection = this.connection();
+    connection.catch(() => undefined);
+    const [endpoint, { upgrade }, { BuildkitEngine }] = await Promise.all([
+      this.endpoint(),
+      import("../docker/connection.js"),
       import("../engine/buildkit/engine.js"),
-      import("../docker/credentials.js"),
     ]);
-    const credentials = new CredentialStore({ env: this.io.env });
     return new BuildkitEngine({
-      transport: connection,
-      version: connection.engineVersion,
+      transport: { upgrade: (path, headers, options) => upgrade(endpoint, path, headers, options) },
+      version: async () => (await connection).engineVersion,
       sharedKey: (path) => createHash("sha256").update(`dfdebug\0${hostname()}\0${path}`).digest("hex"),
-      credentials: (host) => credentials.lookup(host),
+      credentials: async (host) => {
+        const { CredentialStore } = await import("../docker/credentials.js");
+        return new CredentialStore({ env: this.io.env }).lookup(host);
+      },
     });
   }
 
@@ -57,12 +63,15 @@ export class ConnectedEngine implements AsyncDisposable {
     return this.lifetime[Symbol.asyncDispose]();
   }
 
+  private endpoint(): Promise<DockerEndpoint> {
+    this.found ??= import("../docker/endpoint.js").then(({ resolveEndpoint }) =>
+      resolveEndpoint({ ...this.flags, env: this.io.env }),
+    );
+    return this.found;
+  }
+
   private async connect(): Promise<DockerConnection> {
-    const [{ resolveEndpoint }, { DockerConnection }] = await Promise.all([
-      import("../docker/endpoint.js"),
-      import("../docker/connection.js"),
-    ]);
-    const endpoint = await resolveEndpoint({ ...this.flags, env: this.io.env });
+    const [endpoint, { DockerConnection }] = await Promise.all([this.endpoint(), import("../docker/connection.js")]);
     return this.lifetime.own(await DockerConnection.connect(endpoint, { signal: this.io.signal }));
   }
 }

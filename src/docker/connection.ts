@@ -1,11 +1,11 @@
-import { spawn } from "node:child_process";
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { connect as connectTcp } from "node:net";
 import { Duplex } from "node:stream";
 import { EngineError, cancellation } from "../errors.js";
 import { Lifetime } from "../lifetime.js";
 import type { DockerEndpoint } from "./endpoint.js";
 import { dialError, responseError } from "./errors.js";
+import { exchange, switchToHttp2 } from "./handshake.js";
 
 /** The newest API version whose behaviour dfdebug was written for, and the oldest it works with (Engine 19.03). */
 const newestApi = "1.51";
@@ -39,53 +39,24 @@ export class DockerConnection implements AsyncDisposable {
 
   /** Pings the engine and agrees on an API version. Rejects with EngineError. */
   static async connect(endpoint: DockerEndpoint, options: ConnectOptions): Promise<DockerConnection> {
-    const response = await send(endpoint, { method: "GET", path: "/_ping" }, options);
-    response.resume();
-    if ((response.statusCode ?? 500) >= 400)
-      throw new EngineError(`The engine at ${endpoint.host} answered ${String(response.statusCode)} to a ping`, {
+    const { status, headers } = await spoken(endpoint, options, async (socket) => {
+      const head = await exchange(socket, "GET", "/_ping", { Connection: "close" });
+      socket.destroy();
+      return head;
+    });
+    if (status >= 400)
+      throw new EngineError(`The engine at ${endpoint.host} answered ${String(status)} to a ping`, {
         code: "ENGINE_UNREACHABLE",
         hint: "Is that a Docker engine?",
       });
-    const offered = header(response, "api-version") ?? "1.41";
+    const offered = headers.get("api-version") ?? "1.41";
     if (compareVersions(offered, oldestApi) < 0)
       throw new EngineError(`The engine at ${endpoint.host} is too old: it speaks API ${offered}`, {
         code: "ENGINE_TOO_OLD",
         hint: `dfdebug needs API ${oldestApi}, Docker Engine 19.03 or later.`,
       });
-    const version = /Docker\/(\S+)/.exec(header(response, "server") ?? "")?.[1] ?? "";
+    const version = /Docker\/(\S+)/.exec(headers.get("server") ?? "")?.[1] ?? "";
     return new DockerConnection(endpoint, compareVersions(offered, newestApi) < 0 ? offered : newestApi, version);
-  }
-
-  /** A socket that speaks HTTP/2 after the engine agreed (POST /grpc and /session). Rejects with EngineError. */
-  async upgrade(
-    path: string,
-    headers: Record<string, string | string[]>,
-    options: { signal?: AbortSignal },
-  ): Promise<Duplex> {
-    const socket = await dial(this.endpoint, options);
-    return new Promise((resolve, reject) => {
-      const fail = (error: Error): void => {
-        socket.destroy();
-        reject(error);
-      };
-      const request = httpRequest({
-        createConnection: () => socket,
-        method: "POST",
-        path: `/v${this.apiVersion}${path}`,
-        headers: { Host: "docker", Connection: "Upgrade", Upgrade: "h2c", ...headers },
-      });
-      request.once("upgrade", (_response, upgraded, head) => {
-        if (head.length > 0) upgraded.unshift(head);
-        resolve(upgraded);
-      });
-      request.once("response", (response) => {
-        responseError(response, "POST", path).then(fail, fail);
-      });
-      request.once("error", (error) => {
-        fail(options.signal?.aborted ? cancellation(options.signal) : dialError(error, this.endpoint));
-      });
-      request.end();
-    });
   }
 
   /** A request whose answer is small. Rejects with EngineError; 404 has the code NOT_FOUND. */
@@ -128,6 +99,43 @@ export class DockerConnection implements AsyncDisposable {
   }
 }
 
+/**
+ * A socket that speaks HTTP/2 after the engine agreed (POST /grpc and /session). Rejects with EngineError. No API version
+ * is named: these two have not changed with it, and agreeing on one first would cost a round trip.
+ */
+export async function upgrade(
+  endpoint: DockerEndpoint,
+  path: string,
+  headers: Readonly<Record<string, string | readonly string[]>>,
+  options: ConnectOptions,
+): Promise<Duplex> {
+  return spoken(endpoint, options, async (socket) => {
+    await switchToHttp2(socket, path, headers);
+    return socket;
+  });
+}
+
+/** Dials and lets `speak` use the socket; where that fails the socket is closed and the error translated. */
+async function spoken<T>(
+  endpoint: DockerEndpoint,
+  options: ConnectOptions,
+  speak: (socket: Duplex) => Promise<T>,
+): Promise<T> {
+  const socket = await dial(endpoint, options);
+  const abort = (): void => {
+    socket.destroy();
+  };
+  options.signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await speak(socket);
+  } catch (error) {
+    socket.destroy();
+    throw options.signal?.aborted ? cancellation(options.signal) : dialError(error, endpoint);
+  } finally {
+    options.signal?.removeEventListener("abort", abort);
+  }
+}
+
 /** One raw connection to the engine. Rejects with EngineError. */
 export async function dial(endpoint: DockerEndpoint, options: ConnectOptions): Promise<Duplex> {
   if (options.signal?.aborted) throw cancellation(options.signal);
@@ -148,6 +156,7 @@ export async function dial(endpoint: DockerEndpoint, options: ConnectOptions): P
         return connected(socket, "secureConnect", endpoint, options);
       }
     case "ssh": {
+      const { spawn } = await import("node:child_process");
       const child = spawn("ssh", [...target.args, "--", target.destination, "docker", "system", "dial-stdio"], {
         stdio: ["pipe", "pipe", "pipe"],
       });
@@ -196,7 +205,7 @@ async function send(
   what: { method: string; path: string; body?: object | Duplex | Buffer; headers?: Readonly<Record<string, string>> },
   options: ConnectOptions,
 ): Promise<IncomingMessage> {
-  const socket = await dial(endpoint, options);
+  const [socket, { request: httpRequest }] = await Promise.all([dial(endpoint, options), import("node:http")]);
   return new Promise((resolve, reject) => {
     const { body } = what;
     const json =
@@ -221,11 +230,6 @@ async function send(
     if (body instanceof Duplex) body.pipe(request);
     else request.end(json ?? body);
   });
-}
-
-function header(response: IncomingMessage, name: string): string | undefined {
-  const value = response.headers[name];
-  return Array.isArray(value) ? value[0] : value;
 }
 
 /** Dotted numbers, compared part by part. */

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { log } from "../log.js";
@@ -59,7 +58,8 @@ export class CredentialStore {
   }
 
   /** docker-credential-helpers' protocol: the key on standard input, JSON on standard output. */
-  private ask(helper: string, key: string): Promise<Credentials | undefined> {
+  private async ask(helper: string, key: string): Promise<Credentials | undefined> {
+    const { spawn } = await import("node:child_process");
     return new Promise((resolve) => {
       const child = spawn(`docker-credential-${helper}`, ["get"], { stdio: ["pipe", "pipe", "ignore"], env: this.env });
       let output = "";

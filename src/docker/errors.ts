@@ -57,14 +57,17 @@ export function startHint(): string {
 export async function responseError(response: IncomingMessage, method: string, path: string): Promise<EngineError> {
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
-  const text = Buffer.concat(chunks).toString("utf8");
+  return refusal(response.statusCode ?? 500, Buffer.concat(chunks).toString("utf8"), method, path);
+}
+
+/** The same of an answer that was read already. */
+export function refusal(status: number, text: string, method: string, path: string): EngineError {
   let message = text.trim();
   try {
     message = (JSON.parse(text) as { message?: string }).message ?? message;
   } catch {
     // Not JSON: a proxy's page, or Podman. The text says what there is to say.
   }
-  const status = response.statusCode ?? 500;
   return new EngineError(message || `The engine answered ${String(status)} to ${method} ${path}`, {
     code: statusErrorCode(status),
   });

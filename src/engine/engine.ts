@@ -69,6 +69,8 @@ export interface BuildRequest {
   readonly ignoreSyntax: boolean;
   /** Asked once, when the first container is opened. */
   readonly toolbox: () => Promise<ToolboxSource>;
+  /** A step that fails is going to be opened at once: what that takes may be made ready while the step runs. */
+  readonly opensFailures?: boolean | undefined;
 }
 
 /** What an engine can do; each false one has its consequence named in `limits`. */

@@ -1,19 +1,5 @@
 import { createHash } from "node:crypto";
-import {
-  chmod,
-  copyFile,
-  lutimes,
-  mkdir,
-  mkdtemp,
-  open,
-  readFile,
-  rename,
-  rm,
-  stat,
-  symlink,
-  utimes,
-} from "node:fs/promises";
-import { execFile } from "node:child_process";
+import { chmod, copyFile, lutimes, mkdir, mkdtemp, open, rename, rm, stat, symlink, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -21,8 +7,6 @@ import { EngineError, errorMessage } from "../errors.js";
 import { log } from "../log.js";
 import type { DockerConnection } from "../docker/connection.js";
 import type { ToolboxSource } from "../engine/engine.js";
-
-const run = promisify(execFile);
 
 /** The full toolbox's image name, and the folder in it that becomes /.dfdebug. */
 export const toolboxImage = "dfdebug/toolbox:latest";
@@ -117,8 +101,10 @@ export async function localKit(env: NodeJS.ProcessEnv): Promise<string | undefin
 
 /** Made aside and renamed, so that two runs at once are no problem; times are fixed, so that the engine sees no change. */
 async function makeKit(busybox: string, cache: string): Promise<string> {
+  // Not of its two megabytes, which every shell would wait for.
+  const { size, mtimeMs } = await stat(busybox);
   const id = createHash("sha256")
-    .update(await readFile(busybox))
+    .update(`${busybox}\0${String(size)}\0${String(mtimeMs)}`)
     .digest("hex")
     .slice(0, 16);
   const kit = join(cache, "dfdebug", `kit-${id}`);
@@ -131,8 +117,7 @@ async function makeKit(busybox: string, cache: string): Promise<string> {
     await chmod(fresh, 0o755);
     await copyFile(busybox, join(bin, "busybox"));
     await chmod(join(bin, "busybox"), 0o755);
-    const { stdout } = await run(busybox, ["--list"]);
-    for (const applet of stdout.split("\n")) {
+    for (const applet of await appletsOf(busybox)) {
       if (applet === "" || applet === "busybox") continue;
       await symlink("busybox", join(bin, applet));
       await lutimes(join(bin, applet), 0, 0);
@@ -145,6 +130,12 @@ async function makeKit(busybox: string, cache: string): Promise<string> {
     if (!(await exists(join(kit, "bin/sh")))) throw error;
   }
   return kit;
+}
+
+async function appletsOf(busybox: string): Promise<string[]> {
+  const { execFile } = await import("node:child_process");
+  const { stdout } = await promisify(execFile)(busybox, ["--list"]);
+  return stdout.split("\n");
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -37,6 +37,7 @@ const rules: readonly { readonly part: string; readonly may: readonly string[] }
   { part: "frontends/json", may: ["debugger", contract, "dockerfile", ...foundation] },
   { part: "cli", may: ["frontends", "debugger", "engine", "docker", "sidecar", "dockerfile", ...foundation] },
   { part: "main", may: ["cli", "frontends", ...foundation] },
+  { part: "boot", may: ["cli/version"] },
 ];
 
 /** Packages that one part alone knows. */

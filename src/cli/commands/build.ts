@@ -21,7 +21,10 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
   // The engine is connected while the Dockerfile is read; what is wrong with the Dockerfile is said first.
   const connecting = connected.buildkit();
   connecting.catch(() => undefined);
-  const request = await buildRequest(path, flags, io, () => connected.toolbox());
+  const request: BuildRequest = {
+    ...(await buildRequest(path, flags, io, () => connected.toolbox())),
+    opensFailures: onFailure(flags, io) === "shell",
+  };
   const engine = await connecting;
   await using build = await engine.open(request, { signal: io.signal });
   const keep = flags.keepSteps === undefined ? undefined : stepsName(flags.keepSteps, request);
@@ -86,8 +89,8 @@ function scriptOf(path: string, flags: BuildFlags, io: CliIo): AsyncIterator<str
     return linesOf(createReadStream(resolve(io.cwd, flags.commands)), flags.commands);
   if (flags.commands === "-") return linesOf(io.stdin, "standard input");
   const wantsStop = flags.step === true || (flags.break ?? []).length > 0;
-  const isFree = !io.stdin.isTTY && path !== "-" && flags.file !== "-";
-  if (!wantsStop || !isFree || (flags.exec ?? []).length > 0) return undefined;
+  const isFree = path !== "-" && flags.file !== "-" && (flags.exec ?? []).length === 0;
+  if (!wantsStop || !isFree || io.stdin.isTTY) return undefined;
   return linesOf(io.stdin, "standard input");
 }
 
@@ -125,19 +128,22 @@ async function runTerminal(
   io: CliIo,
 ): Promise<SessionResult> {
   const { runTerminalFrontEnd } = await import("../../frontends/terminal/terminal-front-end.js");
-  const isTerminal = io.stdin.isTTY && io.stderr.isTTY;
+  const isTerminal = hasTerminal(io);
   if (flags.progress === "tty" && !io.stderr.isTTY)
     throw new UsageError("--progress=tty needs a terminal on standard error");
   if ((flags.onFailure === "shell" || flags.onFailure === "prompt") && !isTerminal)
     throw new UsageError(`--on-failure=${flags.onFailure} needs a terminal`, {
       hint: "Elsewhere --exec CMD runs a command at the failing step, and -x FILE debugger commands.",
     });
-  const asks = isTerminal && !flags.quiet && (flags.exec ?? []).length === 0;
   return runTerminalFrontEnd(session, {
-    onFailure: flags.onFailure ?? (asks ? "shell" : "report"),
+    onFailure: onFailure(flags, io),
     progress: flags.quiet ? "quiet" : flags.progress === "plain" || !io.stderr.isTTY ? "plain" : "tty",
-    stdin: io.stdin,
-    stdout: io.stdout,
+    get stdin() {
+      return io.stdin;
+    },
+    get stdout() {
+      return io.stdout;
+    },
     stderr: io.stderr,
     isTerminal,
     env: io.env,
@@ -147,6 +153,16 @@ async function runTerminal(
     execCommands: flags.exec ?? [],
     onInterrupt: (handler) => io.takeSignals(["INT"], handler),
   });
+}
+
+/** Somebody reads the messages, and can answer. */
+function hasTerminal(io: CliIo): boolean {
+  return io.stderr.isTTY && io.stdin.isTTY;
+}
+
+function onFailure(flags: BuildFlags, io: CliIo): "shell" | "prompt" | "report" {
+  const asks = hasTerminal(io) && !flags.quiet && flags.progress !== "json" && (flags.exec ?? []).length === 0;
+  return flags.onFailure ?? (asks ? "shell" : "report");
 }
 
 /** --iidfile, --metadata-file, -q: files whole or not at all. */

@@ -42,7 +42,7 @@ export interface BuildParts {
   readonly session: BuildSession;
   readonly metadata: Metadata;
   readonly status: StatusReader;
-  readonly capabilities: EngineCapabilities;
+  readonly capabilities: Promise<EngineCapabilities>;
   /** The Control.Solve that lasts as long as the build; resolves with the exporter's answer after `Return`. */
   readonly outcome: Promise<Readonly<Record<string, string>>>;
   readonly ref: string;
@@ -70,6 +70,9 @@ export class BuildEvents {
   }
 }
 
+/** Milliseconds after which nobody waits for a step to begin. */
+const longestStep = 3_600_000;
+
 /** A build on BuildKit that can be stopped anywhere: one open Control.Solve, of which dfdebug is the frontend. */
 export class BuildkitBuild implements Build {
   private readonly parts: BuildParts;
@@ -84,6 +87,7 @@ export class BuildkitBuild implements Build {
   private readonly failures = new Map<number, SolvedFailure>();
   private readonly reports = new Map<number, StepFailure>();
   private finished = false;
+  private prepares = false;
 
   private constructor(parts: BuildParts, planned: PlannedGraph) {
     this.parts = parts;
@@ -116,8 +120,7 @@ export class BuildkitBuild implements Build {
   }
 
   async runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome> {
-    // A failure is to be opened at once: which toolbox there is can be found out meanwhile.
-    void this.toolbox.resolve();
+    this.prepareForFailure();
     this.finishEmptyBases();
     this.parts.status.forgetFailures();
     const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
@@ -134,6 +137,7 @@ export class BuildkitBuild implements Build {
     const { status } = this.parts;
     const place = this.planned.place(step);
     const started = performance.now();
+    this.prepareForFailure();
     this.finishEmptyBases();
     status.forgetFailures();
     const solved = await this.solver.solve(place.after, this.planned.graph, options.signal);
@@ -218,7 +222,7 @@ export class BuildkitBuild implements Build {
       failure: options.state === "dirty" ? failure : undefined,
       view: options.view,
       toolbox,
-      capabilities: this.parts.capabilities,
+      capabilities: await this.parts.capabilities,
       signal: options.signal,
     });
     const container = await GatewayContainer.open(
@@ -241,6 +245,7 @@ export class BuildkitBuild implements Build {
     this.finished = true;
     await this.solver.return({ result, error: undefined }, options.signal);
     const response = await this.parts.outcome;
+    log("buildkit", "image made");
     return {
       imageId: response["containerimage.digest"] ?? response["containerimage.config.digest"] ?? "",
       names: this.parts.request.names,
@@ -255,6 +260,23 @@ export class BuildkitBuild implements Build {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.finished) log("buildkit", "build ends without an image", { ref: this.parts.ref });
     await this.parts.lifetime[Symbol.asyncDispose]();
+  }
+
+  /**
+   * A failure is to be opened at once: when a step is not found in the cache, the toolbox is brought into the engine, and
+   * the base image's configuration asked for, while it runs. What fails here fails again, and is said, where it is needed.
+   */
+  private prepareForFailure(): void {
+    const { request, status } = this.parts;
+    if (!request.opensFailures || this.prepares) return;
+    this.prepares = true;
+    void status
+      .until(() => status.running().length > 0, longestStep)
+      .then(() => {
+        const configurations = status.running().map((step) => this.configuration(step, "before"));
+        return Promise.all([this.toolbox.mount(undefined), ...configurations]);
+      })
+      .catch(() => undefined);
   }
 
   /** FROM scratch has no work that anybody could report. */
@@ -293,7 +315,7 @@ export class BuildkitBuild implements Build {
       source: this.source,
       streamError: digest && status.ended(digest)?.error,
       request: this.parts.request,
-      capabilities: this.parts.capabilities,
+      capabilities: await this.parts.capabilities,
       signal,
     });
     this.reports.set(blamed.number, failure);
@@ -333,6 +355,7 @@ async function solvePlan(
   const options = parts.session.frontendOptions(names, dockerfile);
   try {
     const result = await parts.solver.frontend(options, signal);
+    log("buildkit", "planned");
     return planGraph(result, { request: parts.request, dockerfile });
   } catch (error) {
     throw error instanceof CallError ? planError(error, parts.request, dockerfile) : error;

@@ -112,6 +112,7 @@ export class GatewayContainer implements StepContainer {
         hint: "`dfdebug doctor` says what this engine can do.",
       });
     }
+    log("buildkit", "container made");
     container.lifetime.defer(() => container.release());
     return container;
   }

@@ -17,8 +17,8 @@ import { capabilitiesOf } from "./capabilities.js";
 /** What the composition root gives the engine of the world around it. */
 export interface BuildkitEngineOptions {
   readonly transport: EngineTransport;
-  /** For people: the engine's version. */
-  readonly version: string;
+  /** For people: the engine's version. Rejects with EngineError where the engine cannot be used at all. */
+  readonly version: () => Promise<string>;
   readonly sharedKey: (contextPath: string) => string;
   readonly credentials: (host: string) => Promise<{ username: string; secret: string } | undefined>;
 }
@@ -26,18 +26,25 @@ export interface BuildkitEngineOptions {
 /** Builds on the BuildKit inside a Docker engine. */
 export class BuildkitEngine implements BuildEngine {
   readonly kind = "buildkit";
-  readonly version: string;
   private readonly options: BuildkitEngineOptions;
-  private known: EngineCapabilities | undefined;
+  private known: { readonly version: string; readonly capabilities: EngineCapabilities } | undefined;
 
   constructor(options: BuildkitEngineOptions) {
     this.options = options;
-    this.version = options.version;
+  }
+
+  /** Known once a build was opened. */
+  get version(): string {
+    return this.afterOpen.version;
   }
 
   /** Known once a build was opened. */
   get capabilities(): EngineCapabilities {
-    if (!this.known) throw new Error("capabilities are known after the first open()");
+    return this.afterOpen.capabilities;
+  }
+
+  private get afterOpen(): NonNullable<BuildkitEngine["known"]> {
+    if (!this.known) throw new Error("version and capabilities are known after the first open()");
     return this.known;
   }
 
@@ -47,6 +54,9 @@ export class BuildkitEngine implements BuildEngine {
     if (request.dockerfile) planRequest(request, request.dockerfile);
     const lifetime = new Lifetime();
     const emitter = new BuildEvents();
+    // Asked together with everything else; an engine that is none says so before its refusals do.
+    const version = this.options.version();
+    version.catch(() => undefined);
     try {
       const id = randomId();
       const contextUrl = contextUrlOf(request, id);
@@ -60,6 +70,7 @@ export class BuildkitEngine implements BuildEngine {
       });
       lifetime.own(connection);
       session.serve(socket);
+      log("buildkit", "connected");
       const ref = randomId();
       const metadata = buildMetadata(ref);
       const ending = new AbortController();
@@ -84,16 +95,16 @@ export class BuildkitEngine implements BuildEngine {
       const status = new StatusReader((event) => emitter.emit(event));
       status.read(connection.control.status({ Ref: ref }, metadata));
       const solver = new Solver({ connection, metadata, outcome });
-      const pong = await solver.ping(signal);
-      this.known = capabilitiesOf(pong);
-      return await BuildkitBuild.plan(
+      const capabilities = solver.ping(signal).then(capabilitiesOf);
+      capabilities.catch(() => undefined);
+      const build = await BuildkitBuild.plan(
         {
           request,
           connection,
           session: new BuildSession(session, id, request, contextUrl),
           metadata,
           status,
-          capabilities: this.known,
+          capabilities,
           outcome,
           ref,
           lifetime,
@@ -102,8 +113,11 @@ export class BuildkitEngine implements BuildEngine {
         },
         signal,
       );
+      this.known = { version: await version, capabilities: await capabilities };
+      return build;
     } catch (error) {
       await lifetime[Symbol.asyncDispose]();
+      await version;
       if (error instanceof CallError)
         throw new EngineError(`The engine's BuildKit refused the build: ${error.message}`, {
           code: "BUILDKIT_REFUSED",

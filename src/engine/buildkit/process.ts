@@ -1,6 +1,7 @@
 import { Readable, Writable } from "node:stream";
 import type { ClientDuplexStream, Metadata } from "@grpc/grpc-js";
 import { ContainerError, type DfdebugError } from "../../errors.js";
+import { log } from "../../log.js";
 import type { Process } from "../engine.js";
 import { randomId } from "./connection.js";
 import type { ExitMarker, MarkerReader } from "./exit-marker.js";
@@ -127,6 +128,7 @@ export class GatewayProcess implements Process {
     const input = message.Input;
     switch (input?.$case) {
       case "Started":
+        log("buildkit", "process started");
         started.resolve();
         break;
       case "File":

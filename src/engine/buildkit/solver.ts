@@ -1,4 +1,5 @@
 import { status as grpcStatus, type Metadata } from "@grpc/grpc-js";
+import { log } from "../../log.js";
 import type { ImageConfig } from "../engine.js";
 import { unary, type BuildkitConnection } from "./connection.js";
 import { CallError } from "./failures.js";
@@ -17,6 +18,12 @@ export interface SolvedFailure {
   readonly error: CallError;
 }
 
+interface Registration {
+  readonly pong: PongResponse;
+  /** More than one: it took longer than the engine waits for it. */
+  readonly attempts: number;
+}
+
 /** The LLBBridge calls of one build, and the states already solved in it. */
 export class Solver {
   private readonly connection: BuildkitConnection;
@@ -24,6 +31,7 @@ export class Solver {
   private readonly solved = new Map<string, string>();
   /** Digests of ops that the engine was told of in this build. */
   private readonly known = new Set<string>();
+  private registered: Promise<Registration> | undefined;
   /** Rejects when the build as a whole ends early (session lost, engine stopped): pending calls would wait for ever. */
   private readonly broken: Promise<never>;
 
@@ -38,25 +46,24 @@ export class Solver {
     this.broken.catch(() => undefined);
   }
 
-  /** Waits until the build is registered (that is asynchronous) and says what this BuildKit can do. */
+  /** What this BuildKit can do, asked once. Waits until the build is registered, which is asynchronous. Rejects with CallError. */
   async ping(signal?: AbortSignal): Promise<PongResponse> {
-    const { bridge } = this.connection;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.guard(unary(bridge, "ping", {}, this.metadata, signal));
-      } catch (error) {
-        if (!(error instanceof CallError) || attempt === 40) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 25));
-      }
-    }
+    this.registered ??= this.register(signal);
+    return (await this.registered).pong;
   }
 
-  /** Runs the Dockerfile frontend: the graph and the image's configuration, nothing built. Rejects with CallError. */
+  /**
+   * Runs the Dockerfile frontend: the graph and the image's configuration, nothing built. Sent without waiting for the
+   * build's registration, for which the engine itself waits up to three seconds. Rejects with CallError.
+   */
   async frontend(options: Record<string, string>, signal?: AbortSignal): Promise<Result> {
-    const result = await this.solveRequest(
-      { Frontend: "dockerfile.v0", FrontendOpt: options, Evaluate: false },
-      signal,
-    );
+    const ask = (): Promise<Result | undefined> =>
+      this.solveRequest({ Frontend: "dockerfile.v0", FrontendOpt: options, Evaluate: false }, signal);
+    const result = await ask().catch(async (error: unknown) => {
+      const wasEarly = error instanceof CallError && ((await this.registered)?.attempts ?? 1) > 1;
+      if (!wasEarly) throw error;
+      return ask();
+    });
     if (!result) throw new CallError("the frontend gave no result", { code: grpcStatus.INTERNAL });
     return result;
   }
@@ -111,8 +118,22 @@ export class Solver {
     await this.guard(unary(bridge, "return", request, this.metadata, signal));
   }
 
+  private async register(signal: AbortSignal | undefined): Promise<Registration> {
+    const { bridge } = this.connection;
+    for (let attempts = 1; ; attempts++) {
+      try {
+        return { pong: await this.guard(unary(bridge, "ping", {}, this.metadata, signal)), attempts };
+      } catch (error) {
+        if (!(error instanceof CallError) || attempts === 40) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+    }
+  }
+
   private async solveDefinition(definition: Definition, signal?: AbortSignal): Promise<string> {
+    log("buildkit", "solve", { ops: definition.def.length });
     const result = await this.solveRequest({ Definition: definition, Evaluate: true }, signal);
+    log("buildkit", "solved", { ops: definition.def.length });
     const value = result?.result;
     if (value?.$case === "ref") return value.value.id;
     return value?.$case === "refDeprecated" ? value.value : "";

@@ -67,6 +67,11 @@ export class StatusReader {
     return [...this.ends].filter(([, end]) => end.error !== "" && !isCancellation(end.error)).map(([digest]) => digest);
   }
 
+  /** The steps that have begun and not ended. */
+  running(): readonly Step[] {
+    return this.plan?.steps.filter((step) => this.stepStates.get(step.number) === "started") ?? [];
+  }
+
   /** Waits until `done` holds, at most `timeoutMs`: the stream lags behind the calls' answers. */
   async until(done: () => boolean, timeoutMs: number): Promise<void> {
     const deadline = performance.now() + timeoutMs;

@@ -21,6 +21,7 @@ import { canRedraw, detectStyle, type Environment } from "./style.js";
 export interface TerminalOptions {
   readonly onFailure: "shell" | "prompt" | "report";
   readonly progress: "tty" | "plain" | "quiet";
+  /** Touched only where it is used, as is `stdout`: opening them takes its time. */
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
@@ -65,13 +66,15 @@ class TerminalFrontEnd {
   constructor(session: DebugSession, options: TerminalOptions) {
     this.session = session;
     this.options = options;
-    const { stdin, stdout, stderr, env, script } = options;
+    const { stderr, env, script } = options;
     this.history = new History(env);
     const beforeOutput = (): void => this.endProgress();
     // Prompts go where somebody reads them: standard output may be a pipe.
-    if (options.isTerminal)
+    if (options.isTerminal) {
+      const { stdin, stdout } = options;
       this.console = new Console({ stdin, output: stdout.isTTY ? stdout : stderr, env, beforeOutput });
-    if (script) this.script = new ScriptConsole({ lines: script, output: stdout, env, beforeOutput });
+    }
+    if (script) this.script = new ScriptConsole({ lines: script, output: options.stdout, env, beforeOutput });
   }
 
   async run(): Promise<SessionResult> {
@@ -192,9 +195,9 @@ class TerminalFrontEnd {
 
   private showCard(stopped: StoppedState): void {
     if (!stopped.failure) return;
-    const { stdout, stderr, env } = this.options;
+    const { stderr, env } = this.options;
     // A script's record is on standard output, its stops included.
-    const output = this.script ? stdout : stderr;
+    const output = this.script ? this.options.stdout : stderr;
     const { dockerfile } = this.session.build;
     const card = failureCard(stopped.failure, dockerfile.file, this.session.logs);
     output.write(`${cardLines(card, dockerfile.source, detectStyle(output, env), this.width).join("\n")}\n`);

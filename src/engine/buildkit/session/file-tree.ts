@@ -6,7 +6,7 @@ import { unreadable, walkTree } from "../../context/walk.js";
 import { BuildError } from "../../../errors.js";
 import { goFileMode, goMode } from "./go-mode.js";
 import type { FileHeader } from "./packet-writer.js";
-import { xattrReader, type XattrReader } from "./xattrs.js";
+import { xattrReader } from "./xattrs.js";
 
 /** What a session serves under a name. */
 export type FileSource =
@@ -63,7 +63,6 @@ class FolderTree implements FileTree {
   *headers(filter: PathFilter): Generator<FileHeader, void, undefined> {
     // The first path of each inode with several links: later ones are sent as hard links to it.
     const seen = new Map<bigint, string>();
-    const xattrs = xattrReader();
     for (const { path, stats, linkTarget } of walkTree(this.root, filter)) {
       const mode = goMode(Number(stats.mode));
       const isFolder = stats.isDirectory();
@@ -79,15 +78,16 @@ class FolderTree implements FileTree {
         modified: stats.mtimeNs,
         link,
         device: mode & goFileMode.device ? deviceNumbers(stats) : undefined,
-        xattrs: xattrs && this.xattrsOf(path, xattrs),
+        xattrs: this.xattrsOf(path),
       };
     }
   }
 
   /** The native module takes text: names that are no UTF-8 are sent without attributes. */
-  private xattrsOf(path: string, read: XattrReader): ReadonlyMap<string, Uint8Array> | undefined {
+  private xattrsOf(path: string): ReadonlyMap<string, Uint8Array> | undefined {
+    const read = xattrReader();
     const name = pathText(path);
-    return name.includes("\ufffd") ? undefined : read(`${this.root}/${name}`);
+    return name.includes("\ufffd") ? undefined : read?.(`${this.root}/${name}`);
   }
 
   open(path: string): OpenFile | undefined {

@@ -1,0 +1,128 @@
+import type { Duplex } from "node:stream";
+import { EngineError } from "../errors.js";
+import { refusal } from "./errors.js";
+
+/*
+ * The two requests that every build begins with, spoken on the socket itself: node:http alone takes longer to load than
+ * the engine to answer them. What has a body to be read goes through node:http (connection.ts).
+ */
+
+/** The head of an answer. */
+export interface Head {
+  readonly status: number;
+  /** By lower-case name. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+const endOfHead = "\r\n\r\n";
+/** Milliseconds between the end of a socket's input and its loss. */
+const endPatience = 500;
+/** An answer whose head is longer than this many bytes is none of an engine. */
+const longestHead = 64 * 1024;
+
+/**
+ * Sends a request without a body and reads the answer's head; what follows is the socket's next input. Rejects with the
+ * socket's error, or with EngineError where the answer is no HTTP.
+ */
+export async function exchange(
+  socket: Duplex,
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string | readonly string[]>>,
+): Promise<Head> {
+  const lines = Object.entries({ Host: "docker", ...headers }).flatMap(([name, value]) =>
+    [value].flat().map((one) => `${name}: ${one}\r\n`),
+  );
+  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`);
+  let text = "";
+  // latin1: a character is a byte, and an upgraded socket's first frames may follow at once.
+  await readUntil(socket, (chunk) => {
+    text += chunk.toString("latin1");
+    if (text.length > longestHead) throw noHttp();
+    return text.includes(endOfHead);
+  });
+  const end = text.indexOf(endOfHead);
+  if (text.length > end + endOfHead.length) socket.unshift(Buffer.from(text.slice(end + endOfHead.length), "latin1"));
+  const [first = "", ...rest] = text.slice(0, end).split("\r\n");
+  const status = /^HTTP\/1\.\d (\d{3})/.exec(first)?.[1];
+  if (status === undefined) throw noHttp();
+  return {
+    status: Number(status),
+    headers: new Map(
+      rest.map((line) => {
+        const [name = "", ...value] = line.split(":");
+        return [name.toLowerCase(), value.join(":").trim()] as const;
+      }),
+    ),
+  };
+}
+
+/** Asks for a socket that speaks HTTP/2 from the answer on. Rejects as `exchange` does, and with EngineError where the engine refuses. */
+export async function switchToHttp2(
+  socket: Duplex,
+  path: string,
+  headers: Readonly<Record<string, string | readonly string[]>>,
+): Promise<void> {
+  const head = await exchange(socket, "POST", path, {
+    Connection: "Upgrade",
+    Upgrade: "h2c",
+    "Content-Length": "0",
+    ...headers,
+  });
+  if (head.status !== 101) throw refusal(head.status, await bodyOf(socket, head), "POST", path);
+}
+
+/** A short answer's text. */
+async function bodyOf(socket: Duplex, head: Head): Promise<string> {
+  const length = Number(head.headers.get("content-length") ?? Number.NaN);
+  let body = Buffer.alloc(0);
+  if (length === 0) return "";
+  await readUntil(socket, (chunk) => {
+    body = Buffer.concat([body, chunk]);
+    // In chunks, the last of which is empty.
+    return Number.isNaN(length) ? body.toString("latin1").endsWith("0\r\n\r\n") : body.length >= length;
+  }).catch(() => undefined);
+  const text = body.toString("utf8");
+  return Number.isNaN(length) ? text.replaceAll(/(^|\r\n)[\da-f]+\r\n/gi, "") : text;
+}
+
+/** Takes what comes until `take` says that it is enough; the socket is paused then. */
+function readUntil(socket: Duplex, take: (chunk: Buffer) => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (error?: unknown): void => {
+      socket.off("data", onData);
+      socket.off("error", end);
+      socket.off("close", onClose);
+      socket.off("end", onEnd);
+      clearTimeout(ended);
+      socket.pause();
+      if (error instanceof Error) reject(error);
+      else resolve();
+    };
+    const onData = (chunk: Buffer): void => {
+      try {
+        if (take(chunk)) end();
+      } catch (error) {
+        end(error);
+      }
+    };
+    const onClose = (): void =>
+      end(Object.assign(new Error("the engine closed the connection"), { code: "ECONNRESET" }));
+    // An ssh that died says why a moment later; its stream may never close.
+    let ended: NodeJS.Timeout | undefined;
+    const onEnd = (): void => {
+      ended = setTimeout(onClose, endPatience);
+    };
+    socket.on("data", onData);
+    socket.on("error", end);
+    socket.on("close", onClose);
+    socket.on("end", onEnd);
+  });
+}
+
+function noHttp(): EngineError {
+  return new EngineError("What answers there speaks no HTTP", {
+    code: "ENGINE_UNREACHABLE",
+    hint: "Is that a Docker engine?",
+  });
+}
