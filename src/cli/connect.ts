@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import type { BuildEngine, ToolboxSource } from "../engine/engine.js";
 import type { DockerConnection } from "../docker/connection.js";
+import type { CredentialLookup } from "../docker/credentials.js";
 import { Lifetime } from "../lifetime.js";
 import type { CliIo } from "./io.js";
 import type { EngineFlags } from "./program.js";
@@ -28,17 +29,15 @@ export class ConnectedEngine implements AsyncDisposable {
 
   /** The BuildKit inside it. */
   async buildkit(): Promise<BuildEngine> {
-    const [connection, { BuildkitEngine }, { CredentialStore }] = await Promise.all([
+    const [connection, { BuildkitEngine }] = await Promise.all([
       this.connection(),
       import("../engine/buildkit/engine.js"),
-      import("../docker/credentials.js"),
     ]);
-    const credentials = new CredentialStore({ env: this.io.env });
     return new BuildkitEngine({
       transport: connection,
       version: connection.engineVersion,
       sharedKey: (path) => createHash("sha256").update(`dfdebug\0${hostname()}\0${path}`).digest("hex"),
-      credentials: (host) => credentials.lookup(host),
+      credentials: credentialLookup(this.io.env),
     });
   }
 
@@ -49,6 +48,7 @@ export class ConnectedEngine implements AsyncDisposable {
       image: this.toolboxImage ?? this.io.env["DFDEBUG_TOOLBOX"],
       connection,
       env: this.io.env,
+      credentials: credentialLookup(this.io.env),
       signal: this.io.signal,
     });
   }
@@ -65,4 +65,12 @@ export class ConnectedEngine implements AsyncDisposable {
     const endpoint = await resolveEndpoint({ ...this.flags, env: this.io.env });
     return this.lifetime.own(await DockerConnection.connect(endpoint, { signal: this.io.signal }));
   }
+}
+
+/** docker's credentials, loaded when a registry first asks. */
+export function credentialLookup(env: NodeJS.ProcessEnv): CredentialLookup {
+  return async (host) => {
+    const { CredentialStore } = await import("../docker/credentials.js");
+    return new CredentialStore({ env }).lookup(host);
+  };
 }

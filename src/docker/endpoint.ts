@@ -115,7 +115,8 @@ async function parseHost(
   tlsOf = (required: boolean): Promise<TlsMaterial | undefined> => environmentTls(env, required),
 ): Promise<DockerEndpoint> {
   const endpoint = (target: DialTarget): DockerEndpoint => ({ host, target, source, tried });
-  if (host.startsWith("unix://")) return endpoint({ kind: "unix", path: host.slice("unix://".length) });
+  if (host.startsWith("unix://"))
+    return endpoint({ kind: "unix", path: host.slice("unix://".length) || defaultSocket });
   if (host.startsWith("/")) return { ...endpoint({ kind: "unix", path: host }), host: `unix://${host}` };
   if (host.startsWith("npipe:"))
     throw new UsageError(`${source}: named pipes are not supported`, { hint: "Run dfdebug inside WSL 2." });
