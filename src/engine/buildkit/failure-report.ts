@@ -8,6 +8,7 @@ import {
 } from "../../errors.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { BuildRequest, EngineCapabilities, Step, StepFailure } from "../engine.js";
+import { contextFailure } from "./context-failure.js";
 import { diagnoseCopyStep } from "./copy-diagnosis.js";
 import type { CallError } from "./failures.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
@@ -59,7 +60,7 @@ function exitCodeIn(message: string): number | undefined {
 export function cleaned(message: string): string {
   return message
     .replace(
-      /^(?:(?:failed to (?:solve(?: with frontend [\w.]+)?|compute cache key|create LLB definition|calculate checksum of ref [^:]+|build LLB|load cache key|do request)|rpc error: code = \w+ desc =|executor failed running)[: ]\s*)+/i,
+      /^(?:(?:failed to (?:solve(?: with frontend [\w.]+)?|compute cache key|create LLB definition|calculate checksum of ref \S+(?=:\s)|build LLB|load cache key|do request)|rpc error: code = \w+ desc =|executor failed running)[: ]\s*)+/i,
       "",
     )
     .replace(/: not found: not found$/, ": not found")
@@ -126,7 +127,7 @@ const known: readonly Known[] = [
 /** An error that belongs to no step, or that came up while the build was planned. */
 export function planError(
   error: CallError,
-  parts: { request: Pick<BuildRequest, "dockerfileName" | "ignoreSyntax">; registries: AskedRegistries },
+  parts: { request: Pick<BuildRequest, "context" | "dockerfileName" | "ignoreSyntax">; registries: AskedRegistries },
   dockerfile: Dockerfile | undefined,
 ): DfdebugError {
   const { request, registries } = parts;
@@ -145,6 +146,8 @@ export function planError(
       cause: error,
       hint: "Offline, or behind a proxy? --ignore-syntax builds with the engine's own frontend.",
     });
+  const context = contextFailure(error.message, words, request, error);
+  if (context) return context;
   const line = error.sources[0]?.startLine || lineIn(error.message);
   const refusal = registries.refusal(error.message, words);
   const lineOrFrom = line || lineOfImage(error.message, dockerfile, refusal?.host);
