@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import type { BuildEngine, ToolboxSource } from "../engine/engine.js";
 import type { DockerConnection } from "../docker/connection.js";
 import type { DockerEndpoint } from "../docker/endpoint.js";
+import type { CredentialLookup } from "../docker/credentials.js";
 import { Lifetime } from "../lifetime.js";
 import type { CliIo } from "./io.js";
 import type { EngineFlags } from "./program.js";
@@ -41,10 +42,7 @@ export class ConnectedEngine implements AsyncDisposable {
       transport: { upgrade: (path, headers, options) => upgrade(endpoint, path, headers, options) },
       version: async () => (await connection).engineVersion,
       sharedKey: (path) => createHash("sha256").update(`dfdebug\0${hostname()}\0${path}`).digest("hex"),
-      credentials: async (host) => {
-        const { CredentialStore } = await import("../docker/credentials.js");
-        return new CredentialStore({ env: this.io.env }).lookup(host);
-      },
+      credentials: credentialLookup(this.io.env),
     });
   }
 
@@ -55,6 +53,7 @@ export class ConnectedEngine implements AsyncDisposable {
       image: this.toolboxImage ?? this.io.env["DFDEBUG_TOOLBOX"],
       connection,
       env: this.io.env,
+      credentials: credentialLookup(this.io.env),
       signal: this.io.signal,
     });
   }
@@ -74,4 +73,12 @@ export class ConnectedEngine implements AsyncDisposable {
     const [endpoint, { DockerConnection }] = await Promise.all([this.endpoint(), import("../docker/connection.js")]);
     return this.lifetime.own(await DockerConnection.connect(endpoint, { signal: this.io.signal }));
   }
+}
+
+/** docker's credentials, loaded when a registry first asks. */
+export function credentialLookup(env: NodeJS.ProcessEnv): CredentialLookup {
+  return async (host) => {
+    const { CredentialStore } = await import("../docker/credentials.js");
+    return new CredentialStore({ env }).lookup(host);
+  };
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, isIP } from "node:net";
 import { Duplex } from "node:stream";
 import { EngineError, cancellation } from "../errors.js";
 import { Lifetime } from "../lifetime.js";
 import type { DockerEndpoint } from "./endpoint.js";
-import { dialError, responseError } from "./errors.js";
+import { dialError, noAnswer, responseError } from "./errors.js";
 import { exchange, switchToHttp2 } from "./handshake.js";
 
 /** The newest API version whose behaviour dfdebug was written for, and the oldest it works with (Engine 19.03). */
@@ -43,12 +43,10 @@ export class DockerConnection implements AsyncDisposable {
       const head = await exchange(socket, "GET", "/_ping", { Connection: "close" });
       socket.destroy();
       return head;
+    }).catch((error: unknown) => {
+      throw error instanceof EngineError && error.code === "ENGINE_LOST" ? noAnswer(endpoint, error) : error;
     });
-    if (status >= 400)
-      throw new EngineError(`The engine at ${endpoint.host} answered ${String(status)} to a ping`, {
-        code: "ENGINE_UNREACHABLE",
-        hint: "Is that a Docker engine?",
-      });
+    if (status >= 400) throw noAnswer(endpoint, undefined, status);
     const offered = headers.get("api-version") ?? "1.41";
     if (compareVersions(offered, oldestApi) < 0)
       throw new EngineError(`The engine at ${endpoint.host} is too old: it speaks API ${offered}`, {
@@ -147,32 +145,19 @@ export async function dial(endpoint: DockerEndpoint, options: ConnectOptions): P
       if (!target.tls) return connected(connectTcp(target.port, target.hostname), "connect", endpoint, options);
       else {
         const { connect } = await import("node:tls");
-        const socket = connect({
-          host: target.hostname,
-          port: target.port,
-          servername: target.hostname,
-          ...target.tls,
-        });
+        // Server names are names (RFC 6066); an address is checked against the certificate without one.
+        const name = isIP(target.hostname) === 0 ? { servername: target.hostname } : {};
+        let socket: Duplex;
+        try {
+          socket = connect({ host: target.hostname, port: target.port, ...name, ...target.tls });
+        } catch (error) {
+          // Certificates and keys are read here.
+          throw dialError(error, endpoint);
+        }
         return connected(socket, "secureConnect", endpoint, options);
       }
-    case "ssh": {
-      const { spawn } = await import("node:child_process");
-      const child = spawn("ssh", [...target.args, "--", target.destination, "docker", "system", "dial-stdio"], {
-        stdio: ["pipe", "pipe", "pipe"],
-      });
-      let complaint = "";
-      child.stderr.on("data", (chunk: Buffer) => {
-        complaint = (complaint + chunk.toString("utf8")).slice(-2000);
-      });
-      const socket = Duplex.from({ readable: child.stdout, writable: child.stdin });
-      child.once("error", (error) => socket.destroy(dialError(error, endpoint)));
-      child.once("exit", (code) => {
-        if (code !== 0)
-          socket.destroy(dialError(new Error(complaint.trim() || `ssh exited with ${String(code)}`), endpoint));
-      });
-      socket.once("close", () => child.kill());
-      return socket;
-    }
+    case "ssh":
+      return (await import("./ssh.js")).dialSsh(target, (error) => dialError(error, endpoint));
   }
 }
 

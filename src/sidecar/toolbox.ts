@@ -3,9 +3,11 @@ import { chmod, copyFile, lutimes, mkdir, mkdtemp, open, rename, rm, stat, symli
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { EngineError, errorMessage } from "../errors.js";
+import { DfdebugError, EngineError, errorMessage } from "../errors.js";
 import { log } from "../log.js";
 import type { DockerConnection } from "../docker/connection.js";
+import type { CredentialLookup } from "../docker/credentials.js";
+import { pullImage } from "../docker/images.js";
 import type { ToolboxSource } from "../engine/engine.js";
 
 /** The full toolbox's image name, and the folder in it that becomes /.dfdebug. */
@@ -19,6 +21,8 @@ export interface ToolboxOptions {
   readonly image: string | undefined;
   readonly connection: DockerConnection;
   readonly env: NodeJS.ProcessEnv;
+  /** For a pull. */
+  readonly credentials: CredentialLookup;
   readonly signal?: AbortSignal;
 }
 
@@ -30,7 +34,7 @@ export interface ToolboxOptions {
 export async function resolveToolbox(options: ToolboxOptions): Promise<ToolboxSource> {
   const { connection, image } = options;
   if (image !== undefined) {
-    if (!(await hasImage(connection, image))) await pull(connection, image, options.signal);
+    if (!(await hasImage(connection, image))) await pull(image, options);
     return { kind: "image", name: image, kit: await kitOf(connection, image) };
   }
   if (await hasImage(connection, toolboxImage)) return { kind: "image", name: toolboxImage, kit: toolboxKit };
@@ -64,21 +68,21 @@ async function kitOf(connection: DockerConnection, name: string): Promise<string
   return image.Config?.Labels?.[kitLabel] ?? "/";
 }
 
-async function pull(connection: DockerConnection, name: string, signal: AbortSignal | undefined): Promise<void> {
-  const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
-  let failure: string | undefined;
+async function pull(name: string, options: ToolboxOptions): Promise<void> {
+  const { connection, credentials, signal } = options;
   try {
-    const response = await connection.stream("POST", "/images/create", { query: { fromImage: tagged }, signal });
-    for await (const chunk of response)
-      for (const line of String(chunk).split("\n")) failure ??= /"error":"([^"]*)"/.exec(line)?.[1];
+    await pullImage(connection, name, { platform: undefined, credentials, signal });
   } catch (error) {
-    failure = errorMessage(error);
+    if (error instanceof DfdebugError && error.code === "CANCELLED") throw error;
+    throw new EngineError(
+      `The toolbox image ${name} is not in the engine and could not be pulled: ${errorMessage(error)}`,
+      {
+        code: "TOOLBOX_MISSING",
+        cause: error,
+        hint: "`dfdebug toolbox build` makes one; without --toolbox a static busybox is used.",
+      },
+    );
   }
-  if (failure !== undefined)
-    throw new EngineError(`The toolbox image ${name} is not in the engine and could not be pulled: ${failure}`, {
-      code: "TOOLBOX_MISSING",
-      hint: "`dfdebug toolbox build` makes one; without --toolbox a static busybox is used.",
-    });
 }
 
 /** A folder with a static busybox and its applets' links, made once and reused; undefined where there is no static busybox. */

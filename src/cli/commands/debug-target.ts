@@ -10,7 +10,7 @@ import { nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
 import { platformOfImage, resolveToolboxImage, type ToolboxImage } from "../../sidecar/toolbox-image.js";
 import { platformOf } from "../../docker/images.js";
 import { readConfiguration } from "../config.js";
-import { ConnectedEngine } from "../connect.js";
+import { ConnectedEngine, credentialLookup } from "../connect.js";
 import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
@@ -186,10 +186,7 @@ async function findToolbox(
       const resolved = await target;
       return resolved.kind === "image" ? platformOf(resolved.image) : platformOfImage(connection, resolved.info.Image);
     },
-    credentials: async (host) => {
-      const { CredentialStore } = await import("../../docker/credentials.js");
-      return new CredentialStore({ env: io.env }).lookup(host);
-    },
+    credentials: credentialLookup(io.env),
     signal: io.signal,
   });
 }

@@ -30,6 +30,7 @@ import type { Result } from "./gen/gateway.js";
 import { GatewayContainer } from "./container.js";
 import { containerSpec, dirtyRootId, ToolboxMounter } from "./environment.js";
 import { planGraph, type PlannedGraph, type StateSource } from "./planned-graph.js";
+import type { AskedRegistries } from "./registry-failure.js";
 import type { Solver, SolvedFailure } from "./solver.js";
 import type { BuildkitState } from "./state.js";
 import type { StatusReader } from "./status.js";
@@ -49,6 +50,7 @@ export interface BuildParts {
   readonly lifetime: Lifetime;
   readonly emitter: BuildEvents;
   readonly solver: Solver;
+  readonly registries: AskedRegistries;
 }
 
 /** Listeners of one build. Events before the first listener are kept for it: planning reports progress, too. */
@@ -302,7 +304,7 @@ export class BuildkitBuild implements Build {
   private async report(solved: SolvedFailure, wanted: Step | undefined, signal?: AbortSignal): Promise<StepFailure> {
     const { status } = this.parts;
     const blamed = await this.blame(solved.error, wanted);
-    if (!blamed) throw planError(solved.error, this.parts.request, this.dockerfile);
+    if (!blamed) throw planError(solved.error, this.parts, this.dockerfile);
     const place = this.planned.place(blamed);
     const digest = place.vertex?.digest ?? solved.error.vertex;
     if (digest) await status.until(() => status.ended(digest) !== undefined, 300);
@@ -358,6 +360,6 @@ async function solvePlan(
     log("buildkit", "planned");
     return planGraph(result, { request: parts.request, dockerfile });
   } catch (error) {
-    throw error instanceof CallError ? planError(error, parts.request, dockerfile) : error;
+    throw error instanceof CallError ? planError(error, parts, dockerfile) : error;
   }
 }
