@@ -67,6 +67,11 @@ export class DebugSession implements AsyncDisposable {
     return this.current;
   }
 
+  /** The Dockerfile's text in the file, as far as the session knows. */
+  get fileSource(): string {
+    return this.original;
+  }
+
   /** What is built differs from the file, and nobody has decided yet what becomes of it. */
   get pendingFix(): PendingFix | undefined {
     const source = withoutTrials(this.build.dockerfile.source);

@@ -36,7 +36,7 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
   await using watcher = flags.watch
     ? await import("../watch.js").then(({ BuildWatcher }) => BuildWatcher.open(request))
     : undefined;
-  const watch = watcher && ((signal: AbortSignal) => watcher.next(signal));
+  const watch: Watch | undefined = watcher && ((signal, known) => watcher.next(signal, known));
   const result = await runFrontEnd(session, flags, engine, { script: scriptOf(path, flags, io), watch }, io);
   switch (result.status) {
     case "built":

@@ -14,8 +14,14 @@ export type CommandLine =
   /** No more commands will come. */
   | { readonly kind: "end" };
 
-/** Waits for a change of what is built. Rejects with CancelledError when it is interrupted. */
-export type Watch = (signal: AbortSignal) => Promise<{ readonly dockerfile: string; readonly contextChanged: boolean }>;
+/**
+ * Waits for a change of what is built; `known` is the Dockerfile's text in the file as the session knows it. Rejects with
+ * CancelledError when it is interrupted.
+ */
+export type Watch = (
+  signal: AbortSignal,
+  known: string,
+) => Promise<{ readonly dockerfile: string; readonly contextChanged: boolean }>;
 
 export interface LoopOptions {
   readonly entry: boolean;
@@ -67,11 +73,14 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
 /** At a failure: waits for a change on disk and goes on with it; a Dockerfile that cannot be read is shown, and waited on. */
 async function waitForChange(session: DebugSession, stopped: StoppedState, options: LoopOptions): Promise<void> {
   const { watch, io } = options;
+  let contextChanged = false;
   while (watch && session.state === stopped) {
     await io.print("Waiting for a change of the Dockerfile or the context (Ctrl-C: no longer)");
     try {
-      const change = await watch(options.signal() ?? new AbortController().signal);
-      await session.reload(change.dockerfile, change);
+      const change = await watch(options.signal() ?? new AbortController().signal, session.fileSource);
+      // A change of the context counts until a Dockerfile that can be read goes with it.
+      contextChanged ||= change.contextChanged;
+      await session.reload(change.dockerfile, { contextChanged });
     } catch (error) {
       if (error instanceof CancelledError && session.state === stopped) return;
       if (!(error instanceof DfdebugError) || session.state !== stopped) throw error;
