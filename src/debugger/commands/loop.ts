@@ -6,7 +6,8 @@ import { executeLine, findCommand, words } from "./table.js";
 
 /** A line of commands, or why there is none. */
 export type CommandLine =
-  | { readonly kind: "line"; readonly text: string }
+  /** One that may not fail ends, with its error, the script that it stands in. */
+  | { readonly kind: "line"; readonly text: string; readonly mayFail: boolean }
   /** Ctrl-C at the prompt: nothing is run. */
   | { readonly kind: "interrupt" }
   /** Ctrl-D: the person wants to leave. */
@@ -32,6 +33,8 @@ export interface LoopOptions {
   next(stopped: StoppedState): Promise<CommandLine>;
   /** `--watch`: resolves with what changed on disk; commands are asked for where it is interrupted. */
   readonly watch: Watch | undefined;
+  /** A command that may not fail has failed: gives what ends the session, undefined where somebody else goes on. */
+  scriptFailed?(command: string, error: DfdebugError): DfdebugError | undefined;
   /** Shows a stop, and does what is to be done there without being asked. */
   atStop(stopped: StoppedState): Promise<void>;
 }
@@ -61,7 +64,9 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
       const text = line.text.trim() === "" ? repeated : line.text.trim();
       if (text === "" || text.startsWith("#")) continue;
       repeated = findCommand(words(text)[0] ?? "")?.repeats ? text : "";
-      await executeLine(context, text);
+      const failed = await executeLine(context, text);
+      const final = failed && !line.mayFail ? options.scriptFailed?.(text, failed) : undefined;
+      if (final) await session.terminate(final);
     } else if (line.kind === "leave") await executeLine(context, "quit");
     else if (line.kind === "end") {
       if (stopped.reason === "failure") await session.terminate();
