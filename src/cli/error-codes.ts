@@ -58,6 +58,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   REGISTRY_UNAUTHORIZED: "A registry refused the credentials, or hides the image.",
   REGISTRY_UNREACHABLE: "The engine cannot reach a registry.",
   SCRATCH_WRITE: "A script could not be written into a step's container.",
+  SCRIPT_FAILED: "A command of -x FILE failed.",
   SECRET_MISSING: "A secret that the build needs was not given, or its source is not there.",
   SESSION_STATE: "A debugger command that makes no sense in the present state.",
   SIDECAR_START: "The toolbox container beside a container could not be started.",

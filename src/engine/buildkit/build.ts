@@ -156,6 +156,7 @@ export class BuildkitBuild implements Build {
 
   async replan(source: string, options: { signal?: AbortSignal; contextChanged?: boolean }): Promise<void> {
     const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
+    if (options.contextChanged) await this.parts.session.readDockerignoreAgain();
     const asked = await solvePlan(this.parts, dockerfile, this.plans + 1, options.signal);
     this.plans += 1;
     if (options.contextChanged) this.contextVersion += 1;

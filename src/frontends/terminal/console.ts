@@ -74,7 +74,7 @@ export class Console implements CommandIo {
   async command(prompt: string, options: QuestionOptions): Promise<CommandLine> {
     const answer = await this.ask(prompt, options);
     if (answer === interrupted) return { kind: "interrupt" };
-    if (answer !== undefined) return { kind: "line", text: answer };
+    if (answer !== undefined) return { kind: "line", text: answer, mayFail: true };
     return { kind: this.raw.ended ? "end" : "leave" };
   }
 
