@@ -5,7 +5,7 @@ import { Lifetime } from "../../lifetime.js";
 import { ownerLabels, type OwnerLabels } from "../../sidecar/labels.js";
 import { parseMount, parseVolume } from "../../sidecar/mounts.js";
 import { sidecarRights, type RightsRequest, type SidecarRights } from "../../sidecar/rights.js";
-import { Sidecar } from "../../sidecar/sidecar.js";
+import { Sidecar, type SidecarOptions, type SoleCommand, type SoleProcess } from "../../sidecar/sidecar.js";
 import { nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
 import { platformOfImage, resolveToolboxImage, type ToolboxImage } from "../../sidecar/toolbox-image.js";
 import { platformOf } from "../../docker/images.js";
@@ -106,23 +106,12 @@ export class DebugTarget implements AsyncDisposable {
 
   /** Starts the sidecar, and a stand-in for what does not run. Rejects with ContainerError (125) or EngineError. */
   async sidecar(): Promise<Sidecar> {
-    const { containers, toolbox, labels, io, lifetime, request, flags } = this;
-    const live = await this.liveContainer();
-    const config = live.Config as { Env?: readonly string[] | null; WorkingDir?: string };
-    return lifetime.own(
-      await Sidecar.open({
-        containers,
-        toolbox,
-        rights: sidecarRights(live, request),
-        readOnly: request.readOnly,
-        label: this.name,
-        labels,
-        env: environment(flags.env ?? [], io.env),
-        targetEnv: [...(config.Env ?? []), ...environment(flags.env ?? [], io.env)],
-        targetCwd: config.WorkingDir || "/",
-        signal: io.signal,
-      }),
-    );
+    return this.lifetime.own(await Sidecar.open(await this.sidecarOptions()));
+  }
+
+  /** As `sidecar`, for one command without input: a sidecar of its own, which ends with it. */
+  async run(command: SoleCommand): Promise<SoleProcess> {
+    return this.lifetime.own(await Sidecar.run(await this.sidecarOptions(), command));
   }
 
   /** What became of a target whose processes were all killed; undefined where it still runs. */
@@ -141,11 +130,30 @@ export class DebugTarget implements AsyncDisposable {
     return this.lifetime[Symbol.asyncDispose]();
   }
 
+  private async sidecarOptions(): Promise<SidecarOptions> {
+    const { containers, toolbox, labels, io, request, flags } = this;
+    const live = await this.liveContainer();
+    const config = live.Config as { Env?: readonly string[] | null; WorkingDir?: string };
+    const env = environment(flags.env ?? [], io.env);
+    return {
+      containers,
+      toolbox,
+      rights: sidecarRights(live, request),
+      readOnly: request.readOnly,
+      label: this.name,
+      labels,
+      env,
+      targetEnv: [...(config.Env ?? []), ...env],
+      targetCwd: config.WorkingDir || "/",
+      signal: io.signal,
+    };
+  }
+
   private async liveContainer(): Promise<ContainerInfo> {
-    const { target, containers, toolbox, labels, lifetime } = this;
+    const { target, containers, toolbox, labels, lifetime, io } = this;
     if (target.kind === "container" && isLive(target.info)) return target.info;
     const { StandIn } = await import("../../sidecar/stand-in.js");
-    return lifetime.own(await StandIn.open(target, { containers, toolbox, labels })).info;
+    return lifetime.own(await StandIn.open(target, { containers, toolbox, labels, signal: io.signal })).info;
   }
 }
 

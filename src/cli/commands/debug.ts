@@ -1,10 +1,11 @@
+import { fstatSync, statSync } from "node:fs";
 import type { SidecarCommand } from "../../sidecar/sidecar.js";
 import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
 import { DebugTarget } from "./debug-target.js";
 import { explain } from "./debug-explain.js";
-import { relayStreams, relayTerminal } from "./relay.js";
+import { relayStreams, relayTerminal, type Outcome } from "./relay.js";
 
 /** `dfdebug debug`. Resolves with the command's exit code. Rejects with UsageError, ContainerError (125) or EngineError. */
 export async function runDebug(
@@ -21,10 +22,17 @@ export async function runDebug(
   }
   // As docker exec -it: a terminal only where both ends are one.
   const isTerminal = io.stdin.isTTY && io.stdout.isTTY;
+  const view = flags.inside ? "inside" : "outside";
+  if (!isTerminal && argv.length > 0 && hasNoInput() && (flags.user === undefined || view === "inside"))
+    return finish(
+      target,
+      await relayStreams(await target.run({ argv, view, cwd: flags.workdir, user: flags.user }), io),
+      io,
+    );
   const sidecar = await target.sidecar();
   const command: SidecarCommand = {
     argv,
-    view: flags.inside ? "inside" : "outside",
+    view,
     cwd: flags.workdir,
     user: flags.user,
     tty: isTerminal ? { columns: io.stdout.columns, rows: io.stdout.rows } : undefined,
@@ -32,6 +40,11 @@ export async function runDebug(
   };
   const process = await sidecar.exec(command);
   const outcome = isTerminal ? await relayTerminal(process, io) : await relayStreams(process, io);
+  return finish(target, outcome, io);
+}
+
+/** The exit code; says what became of the target where it took the session along. */
+async function finish(target: DebugTarget, outcome: Outcome, io: CliIo): Promise<number> {
   if (outcome.kind === "code" && outcome.code !== 137) return outcome.code;
   if (outcome.kind === "reader gone") return 141;
   const end = await target.end();
@@ -40,6 +53,16 @@ export async function runDebug(
     return 137;
   }
   return outcome.kind === "code" ? outcome.code : 137;
+}
+
+/** Standard input is /dev/null, or an empty file: nothing will ever come. */
+function hasNoInput(): boolean {
+  try {
+    const input = fstatSync(0);
+    return input.isFile() ? input.size === 0 : input.isCharacterDevice() && input.rdev === statSync("/dev/null").rdev;
+  } catch {
+    return false;
+  }
 }
 
 /** What programs on this terminal go by. */

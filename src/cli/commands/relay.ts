@@ -1,4 +1,4 @@
-import type { SidecarProcess } from "../../sidecar/sidecar.js";
+import type { SidecarProcess, SoleProcess } from "../../sidecar/sidecar.js";
 import { RawTerminal } from "../../frontends/terminal/raw-terminal.js";
 import { cancellation } from "../../errors.js";
 import type { CliIo } from "../io.js";
@@ -18,8 +18,10 @@ const patience = 3;
  * Without a terminal: standard input, output and error byte for byte, the end of input too, and signals to the command.
  * Rejects with EngineError, or CancelledError when the command ignores the third signal.
  */
-export async function relayStreams(process: SidecarProcess, io: CliIo): Promise<Outcome> {
+export async function relayStreams(process: SidecarProcess | SoleProcess, io: CliIo): Promise<Outcome> {
   const { exec } = process;
+  // A process that was made without input has none to take.
+  const input = "stdin" in exec ? exec.stdin : undefined;
   let signals = 0;
   let giveUp: (error: Error) => void = () => undefined;
   const givenUp = new Promise<never>((_resolve, reject) => (giveUp = reject));
@@ -30,8 +32,10 @@ export async function relayStreams(process: SidecarProcess, io: CliIo): Promise<
     else process.kill(name);
   });
   const { stdin } = io;
-  stdin.on("error", () => exec.stdin.end());
-  stdin.pipe(exec.stdin);
+  if (input) {
+    stdin.on("error", () => input.end());
+    stdin.pipe(input);
+  }
   try {
     const end = await Promise.race([exec.copyOutput({ stdout: io.stdout, stderr: io.stderr }), givenUp]);
     if (end === "reader gone") return { kind: end };
@@ -39,9 +43,11 @@ export async function relayStreams(process: SidecarProcess, io: CliIo): Promise<
     return code === undefined ? { kind: "lost" } : { kind: "code", code };
   } finally {
     release();
-    stdin.unpipe(exec.stdin);
-    stdin.pause();
-    exec.stdin.destroy();
+    if (input) {
+      stdin.unpipe(input);
+      stdin.pause();
+      input.destroy();
+    }
   }
 }
 
