@@ -7,7 +7,7 @@ import { checkReady, holdContainer, notStarted, sidecarName, type HeldContainer 
 import type { OwnerLabels } from "./labels.js";
 import type { SidecarRights } from "./rights.js";
 import { firstProcess, soleProcess } from "./scripts.js";
-import type { ToolboxImage } from "./toolbox-image.js";
+import type { ToolboxImage } from "./toolbox.js";
 
 export interface SidecarOptions {
   readonly containers: Containers;

@@ -5,7 +5,7 @@ import { Lifetime } from "../lifetime.js";
 import { holdContainer, sidecarName } from "./first-process.js";
 import type { OwnerLabels } from "./labels.js";
 import type { Target } from "./target.js";
-import type { ToolboxImage } from "./toolbox-image.js";
+import type { ToolboxImage } from "./toolbox.js";
 
 /** Where the one static program lies that a stand-in runs, in its own writable layer. */
 const holderFolder = ".dfdebug";

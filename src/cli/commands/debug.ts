@@ -20,6 +20,10 @@ export async function runDebug(
     io.stdout.write(explain(target));
     return 0;
   }
+  if (!target.isLive) {
+    const { describeLastRun } = await import("./debug-last-run.js");
+    io.stderr.write(await describeLastRun(target));
+  }
   // As docker exec -it: a terminal only where both ends are one.
   const isTerminal = io.stdin.isTTY && io.stdout.isTTY;
   const view = flags.inside ? "inside" : "outside";
