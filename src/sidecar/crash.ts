@@ -2,7 +2,8 @@ import type { ContainerInfo } from "../docker/containers.js";
 
 /** How a container's last run ended. */
 export interface LastRun {
-  readonly exitCode: number;
+  /** Undefined where it has just been started again: the engine has forgotten it. */
+  readonly exitCode: number | undefined;
   /** The kernel killed a process of it for memory. */
   readonly outOfMemory: boolean;
   /** How often the engine started it again. */
@@ -28,5 +29,10 @@ export function isLive(info: ContainerInfo): boolean {
 export function lastRun(info: ContainerInfo): LastRun | undefined {
   const { State, RestartCount } = info;
   if (isLive(info) || (State.Status === "created" && !State.Error)) return undefined;
-  return { exitCode: State.ExitCode, outOfMemory: State.OOMKilled, restarts: RestartCount, error: State.Error };
+  return {
+    exitCode: State.Running && !State.Restarting ? undefined : State.ExitCode,
+    outOfMemory: State.OOMKilled,
+    restarts: RestartCount,
+    error: State.Error,
+  };
 }

@@ -1,3 +1,5 @@
+import { shellQuote } from "../dockerfile/shell-text.js";
+
 /*
  * What sets a sidecar up, as POSIX shell: any toolbox image has a /bin/sh, and nothing else is asked of it for a plain
  * session. The scripts keep to what dash, bash and busybox ash share. Their own files lie in `runFolder`, in the sidecar's
@@ -38,7 +40,7 @@ export interface FirstProcessOptions {
 export function firstProcess(options: FirstProcessOptions): string[] {
   const { target, readOnly, kit, label, command } = options;
   const find = target.kind === "number" ? String(target.pid) : `in:${target.containerId}`;
-  const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const words = command.map(shellQuote).join(" ");
   return ["/bin/sh", "-c", setUp, "dfdebug", find, readOnly ? "ro" : "rw", kit, safeLabel(label), words];
 }
 

@@ -22,7 +22,10 @@ export async function describeLastRun(target: DebugTarget): Promise<string> {
 
 function describe({ exitCode, outOfMemory, restarts, error }: LastRun, isLooping: boolean): string {
   const parts = [
-    `${isLooping ? "is restarting over and over: its last run" : "does not run: it"} ended with exit code ${String(exitCode)}`,
+    isLooping ? "is restarting over and over" : "does not run",
+    ...(exitCode === undefined
+      ? []
+      : [`${isLooping ? "its last run" : "it"} ended with exit code ${String(exitCode)}`]),
     ...(outOfMemory ? ["out of memory (OOM killed)"] : []),
     ...(restarts > 0 ? [`restarted ${String(restarts)} time${restarts === 1 ? "" : "s"}`] : []),
     ...(error === "" ? [] : [`the engine says: ${error}`]),

@@ -178,6 +178,10 @@ export class DebugTarget implements AsyncDisposable {
 
 async function resolveNamed(containers: Containers, name: string | undefined, io: CliIo): Promise<Target> {
   if (name !== undefined) return resolveTarget(containers, name, { cwd: io.cwd, images: true });
+  if (io.stdin.isTTY && io.stderr.isTTY) {
+    const { pickContainer } = await import("./pick-container.js");
+    return { kind: "container", info: await containers.inspect(await pickContainer(containers, io)) };
+  }
   throw new UsageError("Which container?", {
     hint: "`docker ps -a` lists them. On a terminal dfdebug debug lets you pick.",
   });

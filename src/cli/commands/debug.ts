@@ -4,6 +4,7 @@ import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
 import { DebugTarget } from "./debug-target.js";
+import type { DebugPrompt } from "./debug-prompt.js";
 import { explain } from "./debug-explain.js";
 import { relayStreams, relayTerminal, type Outcome } from "./relay.js";
 
@@ -34,6 +35,7 @@ export async function runDebug(
       io,
     );
   const sidecar = await target.sidecar();
+  if (isTerminal && argv.length === 0) io.stderr.write(welcome(target, view));
   const command: SidecarCommand = {
     argv,
     view,
@@ -43,7 +45,16 @@ export async function runDebug(
     env: isTerminal ? terminalEnvironment(io.env) : [],
   };
   const process = await sidecar.exec(command);
-  const outcome = isTerminal ? await relayTerminal(process, io) : await relayStreams(process, io);
+  if (!isTerminal) return finish(target, await relayStreams(process, io), io);
+  const ended = new AbortController();
+  void sidecar.ended.then(() => ended.abort());
+  let opened: DebugPrompt | undefined;
+  const outcome = await relayTerminal(process, io, async (terminal) => {
+    const { DebugPrompt } = await import("./debug-prompt.js");
+    opened ??= new DebugPrompt({ container: target.name, terminal, engineFlags, io, ended: ended.signal });
+    io.stdout.write("\r\n");
+    return opened.open();
+  });
   return finish(target, outcome, io);
 }
 
@@ -51,6 +62,7 @@ export async function runDebug(
 async function finish(target: DebugTarget, outcome: Outcome, io: CliIo): Promise<number> {
   if (outcome.kind === "code" && outcome.code !== 137) return outcome.code;
   if (outcome.kind === "reader gone") return 141;
+  if (outcome.kind === "quit") return 0;
   const end = await target.end();
   if (end !== undefined) {
     io.stderr.write(`${end}\n`);
@@ -67,6 +79,12 @@ function hasNoInput(): boolean {
   } catch {
     return false;
   }
+}
+
+function welcome(target: DebugTarget, view: "inside" | "outside"): string {
+  const live = target.isLive ? ", its processes and network are here" : "";
+  const where = view === "inside" ? "/" : "/target";
+  return `${target.name}: its files are at ${where}${live}.\nCtrl-] opens the (dfdebug) prompt, exit leaves.\n`;
 }
 
 /** What programs on this terminal go by. */
