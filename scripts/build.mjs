@@ -24,17 +24,6 @@ try {
   esbuild = await import("esbuild");
 }
 
-// dockerode loads at its start, for what dfdebug does not use it for, ssh2 (dfdebug reaches ssh hosts through ssh itself)
-// and a gRPC session of its own: 80 ms of every `dfdebug debug`.
-const withoutUnused = {
-  name: "without-unused",
-  setup(build) {
-    build.onLoad({ filter: /node_modules\/(docker-modem\/lib\/ssh|dockerode\/lib\/(session|buildkit))\.js$/ }, () => ({
-      contents: 'module.exports = () => { throw new Error("not part of dfdebug"); };',
-    }));
-  },
-};
-
 // commander loads it for subcommands that are programs of their own; dfdebug has none.
 const withoutChildProcess = {
   name: "without-child-process",
@@ -47,7 +36,7 @@ const withoutChildProcess = {
 };
 
 // Packages that only some commands need, in bundles of their own beside the main one.
-const apart = ["chokidar", "dockerode", "tar-stream", "yaml"];
+const apart = ["chokidar", "tar-stream", "yaml"];
 const keptApart = {
   name: "kept-apart",
   setup(build) {
@@ -82,7 +71,7 @@ const { outputFiles } = await esbuild.build({
   external: ["@grpc/proto-loader"],
   define: { "import.meta.url": "moduleUrl" },
   banner: { js: 'var moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
-  plugins: [withoutUnused, withoutChildProcess, keptApart],
+  plugins: [withoutChildProcess, keptApart],
 });
 const hash = createHash("sha256");
 mkdirSync(`${root}dist/lib`, { recursive: true });

@@ -17,7 +17,7 @@ export class ConnectedEngine implements AsyncDisposable {
   private found: Promise<DockerEndpoint> | undefined;
   private connected: Promise<DockerConnection> | undefined;
 
-  constructor(flags: EngineFlags, io: CliIo, toolboxImage: string | undefined) {
+  constructor(flags: EngineFlags, io: CliIo, toolboxImage?: string) {
     this.flags = flags;
     this.io = io;
     this.toolboxImage = toolboxImage;
@@ -39,7 +39,9 @@ export class ConnectedEngine implements AsyncDisposable {
       import("../engine/buildkit/engine.js"),
     ]);
     return new BuildkitEngine({
-      transport: { upgrade: (path, headers, options) => upgrade(endpoint, path, headers, options) },
+      transport: {
+        upgrade: (path, headers, options) => upgrade(endpoint, { protocol: "h2c", path, headers }, options),
+      },
       version: async () => (await connection).engineVersion,
       sharedKey: (path) => createHash("sha256").update(`dfdebug\0${hostname()}\0${path}`).digest("hex"),
       credentials: credentialLookup(this.io.env),
@@ -48,14 +50,13 @@ export class ConnectedEngine implements AsyncDisposable {
 
   /** The tools to look around with. Rejects only where an image was asked for by name and is not to be had. */
   async toolbox(): Promise<ToolboxSource> {
-    const [connection, { resolveToolbox }] = await Promise.all([this.connection(), import("../sidecar/toolbox.js")]);
-    return resolveToolbox({
-      image: this.toolboxImage ?? this.io.env["DFDEBUG_TOOLBOX"],
-      connection,
-      env: this.io.env,
-      credentials: credentialLookup(this.io.env),
-      signal: this.io.signal,
-    });
+    const [connection, { resolveToolbox }, { chooseToolbox, toolboxOptions }] = await Promise.all([
+      this.connection(),
+      import("../sidecar/toolbox.js"),
+      import("./toolbox.js"),
+    ]);
+    const choice = await chooseToolbox({ name: "--toolbox", value: this.toolboxImage }, this.io);
+    return resolveToolbox(toolboxOptions(choice, connection, this.io));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

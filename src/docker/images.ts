@@ -52,6 +52,12 @@ export function platformOf(image: ImageInfo): string | undefined {
   return [image.Os, image.Architecture, ...(image.Variant ? [image.Variant] : [])].join("/");
 }
 
+/** The platform of the image that a container was made from, as `platformOf`. */
+export async function platformOfImage(connection: DockerConnection, image: string): Promise<string | undefined> {
+  const info = await findImage(connection, image);
+  return info && platformOf(info);
+}
+
 /** Pulls an image by tag or digest (`latest` where neither is given). Rejects with EngineError, code IMAGE_PULL. */
 export async function pullImage(connection: DockerConnection, name: string, options: PullOptions): Promise<void> {
   const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
