@@ -24,15 +24,10 @@ try {
   esbuild = await import("esbuild");
 }
 
-// dockerode loads at its start, for what dfdebug does not use it for, ssh2 (dfdebug reaches ssh hosts through ssh itself)
-// and a gRPC session of its own: 80 ms of every `dfdebug debug`.
+// Of grpc-js: its server, and what finds and balances between several addresses. dfdebug dials one unix socket.
 const withoutUnused = {
   name: "without-unused",
   setup(build) {
-    build.onLoad({ filter: /node_modules\/(docker-modem\/lib\/ssh|dockerode\/lib\/(session|buildkit))\.js$/ }, () => ({
-      contents: 'module.exports = () => { throw new Error("not part of dfdebug"); };',
-    }));
-    // Of grpc-js: its server, and what finds and balances between several addresses. dfdebug dials one unix socket.
     const parts =
       "server|server-credentials|server-interceptors|orca|experimental|certificate-provider|resolver-dns|resolver-ip|" +
       "load-balancer-outlier-detection|load-balancer-round-robin|load-balancer-weighted-round-robin";
@@ -54,7 +49,7 @@ const withoutChildProcess = {
 };
 
 // Packages that only some commands need, in bundles of their own beside the main one.
-const apart = ["@grpc/grpc-js", "chokidar", "dockerode", "tar-stream", "yaml"];
+const apart = ["@grpc/grpc-js", "chokidar", "tar-stream", "yaml"];
 const bundleOf = (name) => name.replace(/^.*\//, "");
 const keptApart = {
   name: "kept-apart",
@@ -95,7 +90,7 @@ const bundles = await Promise.all([
     entryPoints: { main: "src/main.ts" },
     define: { "import.meta.url": "moduleUrl" },
     banner: { js: `${begin}var moduleUrl=require("node:url").pathToFileURL(__filename).href;` },
-    plugins: [withoutUnused, withoutChildProcess, keptApart],
+    plugins: [withoutChildProcess, keptApart],
   }),
   esbuild.build({
     ...library,

@@ -64,7 +64,7 @@ function has(command) {
 }
 
 /** Installs Debian packages that are missing. */
-function install(names) {
+export function install(names) {
   const missing = names.filter(
     (name) =>
       spawnSync("dpkg-query", ["-W", "-f=${Status}", name]).stdout?.toString().includes("ok installed") !== true,

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { baseImages, ensureEngines, stopEngine } from "./engine.mjs";
+import { baseImages, ensureEngines, install, stopEngine } from "./engine.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
@@ -77,6 +77,23 @@ async function vitest(project, env) {
   rmSync(folder, { recursive: true, force: true });
 }
 
+/** Programs that tests talk to, by their Debian package: real servers and shells. */
+const programs = {
+  "openssh-server": "sshd",
+  "docker-registry": "docker-registry",
+  git: "git",
+  zsh: "zsh",
+  fish: "fish",
+};
+
+/** Installs what is missing where that is possible; the tests that need it say so where it is not. */
+function installPrograms() {
+  const path = `${process.env.PATH}:/usr/sbin`.split(":");
+  const missing = Object.entries(programs).filter(([, name]) => !path.some((folder) => existsSync(join(folder, name))));
+  if (missing.length > 0 && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get"))
+    install(missing.map(([debian]) => debian));
+}
+
 const started = [];
 try {
   if (needsInstall() && !(await command("npm ci", "npm", ["ci"]))) throw new Error("npm ci failed");
@@ -91,6 +108,7 @@ try {
   }
   if (parts.includes("unit")) await vitest("unit", {});
   if (parts.includes("engine") || parts.includes("cli")) {
+    installPrograms();
     const engines = [];
     for (const name of ["default", "26.1"]) {
       try {

@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import type { Duplex } from "node:stream";
 import type { BuildEngine, ToolboxSource } from "../engine/engine.js";
+import type { EngineTransport } from "../engine/buildkit/connection.js";
 import type { DockerConnection } from "../docker/connection.js";
 import type { DockerEndpoint } from "../docker/endpoint.js";
+import type { CredentialLookup } from "../docker/credentials.js";
 import { Lifetime } from "../lifetime.js";
 import type { CliIo } from "./io.js";
 import type { EngineFlags } from "./program.js";
@@ -17,7 +19,7 @@ export class ConnectedEngine implements AsyncDisposable {
   private found: Promise<DockerEndpoint> | undefined;
   private connected: Promise<DockerConnection> | undefined;
 
-  constructor(flags: EngineFlags, io: CliIo, toolboxImage: string | undefined) {
+  constructor(flags: EngineFlags, io: CliIo, toolboxImage?: string) {
     this.flags = flags;
     this.io = io;
     this.toolboxImage = toolboxImage;
@@ -34,7 +36,9 @@ export class ConnectedEngine implements AsyncDisposable {
     const connection = this.connection();
     connection.catch(() => undefined);
     const [endpoint, { upgrade }] = await Promise.all([this.endpoint(), import("../docker/connection.js")]);
-    let channel: Promise<Duplex> | undefined = upgrade(endpoint, "/grpc", {}, { signal: this.io.signal });
+    const open: EngineTransport["upgrade"] = (path, headers, options) =>
+      upgrade(endpoint, { protocol: "h2c", path, headers }, options);
+    let channel: Promise<Duplex> | undefined = open("/grpc", {}, { signal: this.io.signal });
     const first = channel.catch(() => undefined);
     this.lifetime.defer(async () => {
       (await first)?.destroy();
@@ -47,27 +51,24 @@ export class ConnectedEngine implements AsyncDisposable {
         upgrade: (path, headers, options) => {
           const ready = path === "/grpc" ? channel : undefined;
           if (ready) channel = undefined;
-          return ready ?? upgrade(endpoint, path, headers, options);
+          return ready ?? open(path, headers, options);
         },
       },
       version: async () => (await connection).engineVersion,
       sharedKey: (path) => createHash("sha256").update(`dfdebug\0${hostname()}\0${path}`).digest("hex"),
-      credentials: async (host) => {
-        const { CredentialStore } = await import("../docker/credentials.js");
-        return new CredentialStore({ env: this.io.env }).lookup(host);
-      },
+      credentials: credentialLookup(this.io.env),
     });
   }
 
   /** The tools to look around with. Rejects only where an image was asked for by name and is not to be had. */
   async toolbox(): Promise<ToolboxSource> {
-    const [connection, { resolveToolbox }] = await Promise.all([this.connection(), import("../sidecar/toolbox.js")]);
-    return resolveToolbox({
-      image: this.toolboxImage ?? this.io.env["DFDEBUG_TOOLBOX"],
-      connection,
-      env: this.io.env,
-      signal: this.io.signal,
-    });
+    const [connection, { resolveToolbox }, { chooseToolbox, toolboxOptions }] = await Promise.all([
+      this.connection(),
+      import("../sidecar/toolbox.js"),
+      import("./toolbox.js"),
+    ]);
+    const choice = await chooseToolbox({ name: "--toolbox", value: this.toolboxImage }, this.io);
+    return resolveToolbox(toolboxOptions(choice, connection, this.io));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -85,4 +86,12 @@ export class ConnectedEngine implements AsyncDisposable {
     const [endpoint, { DockerConnection }] = await Promise.all([this.endpoint(), import("../docker/connection.js")]);
     return this.lifetime.own(await DockerConnection.connect(endpoint, { signal: this.io.signal }));
   }
+}
+
+/** docker's credentials, loaded when a registry first asks. */
+export function credentialLookup(env: NodeJS.ProcessEnv): CredentialLookup {
+  return async (host) => {
+    const { CredentialStore } = await import("../docker/credentials.js");
+    return new CredentialStore({ env }).lookup(host);
+  };
 }

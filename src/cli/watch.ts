@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { relative, resolve, sep } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import type { FSWatcher } from "chokidar";
 import { dockerignoreFor, PathFilter } from "../engine/context.js";
 import type { BuildRequest } from "../engine/engine.js";
@@ -15,18 +15,26 @@ export interface Change {
   readonly contextChanged: boolean;
 }
 
-/** Watches a Dockerfile and its context, without what .dockerignore leaves out. Changes while nobody waits are kept. */
+/**
+ * Watches a Dockerfile and its context, without what .dockerignore leaves out; another .dockerignore counts from then on.
+ * Changes while nobody waits are kept.
+ */
 export class BuildWatcher implements AsyncDisposable {
-  private readonly watcher: FSWatcher;
-  private readonly dockerfilePath: string;
-  private dockerfileChanged = false;
+  private readonly root: string;
+  private readonly dockerfile: string;
+  private readonly ignoreFiles: readonly string[];
+  private watched: Watched;
+  private dockerfileTouched = false;
   private contextChanged = false;
+  private ignoreChanged = false;
   private lastChange = 0;
   private wake: () => void = () => undefined;
 
-  private constructor(watcher: FSWatcher, dockerfilePath: string) {
-    this.watcher = watcher;
-    this.dockerfilePath = dockerfilePath;
+  private constructor(root: string, dockerfile: string) {
+    this.root = root;
+    this.dockerfile = dockerfile;
+    this.ignoreFiles = [join(root, ".dockerignore"), `${dockerfile}.dockerignore`];
+    this.watched = { filter: () => true, close: async () => undefined };
   }
 
   /** Begins to watch. Rejects with UsageError where the build has no files on this machine. */
@@ -34,35 +42,67 @@ export class BuildWatcher implements AsyncDisposable {
     const { context, dockerfilePath } = request;
     if (context.kind !== "directory" || dockerfilePath === undefined)
       throw new UsageError("--watch needs a context folder and a Dockerfile on this machine");
-    const root = resolve(context.path);
-    const dockerfile = resolve(dockerfilePath);
-    const patterns = (await dockerignoreFor(root, dockerfile)).map(({ pattern }) => pattern);
-    const filter = new PathFilter({ include: [], exclude: patterns, follow: [] }, undefined);
-    const hasExceptions = patterns.some((pattern) => pattern.startsWith("!"));
-    const inContext = (path: string): boolean => {
-      const name = relative(root, path).split(sep).join("/");
-      return name === "" || (!name.startsWith("../") && filter.matches(name));
-    };
-    const { watch } = await import("chokidar");
-    const watcher = watch([root, dockerfile], {
-      ignoreInitial: true,
-      // Below an ignored folder an exception may take something back: only then it is looked into.
-      ignored: (path) => path !== dockerfile && !hasExceptions && !inContext(path),
-    });
-    const self = new BuildWatcher(watcher, dockerfile);
-    watcher.on("all", (_event, path) => self.take(path, dockerfile, inContext));
-    watcher.on("error", () => undefined);
-    await new Promise<void>((done) => watcher.once("ready", done));
+    const self = new BuildWatcher(resolve(context.path), resolve(dockerfilePath));
+    await self.watch();
     return self;
   }
 
-  /** Waits until something changed and nothing changes any more. Rejects with CancelledError. */
-  async next(signal: AbortSignal): Promise<Change> {
+  /**
+   * Waits until something changed and nothing changes any more. `known` is the Dockerfile's text that is built already.
+   * Rejects with CancelledError, and with UsageError where the Dockerfile is gone: it can be waited for again.
+   */
+  async next(signal: AbortSignal, known: string): Promise<Change> {
+    for (;;) {
+      await this.settled(signal);
+      const { dockerfileTouched, contextChanged } = this;
+      this.dockerfileTouched = false;
+      this.contextChanged = false;
+      if (this.ignoreChanged) await this.watch();
+      const dockerfile = await this.dockerfileText();
+      const isOther = dockerfile !== known;
+      // What copies the whole context copies the Dockerfile, too.
+      const copied = dockerfileTouched && isOther && this.watched.filter(this.dockerfile);
+      if (contextChanged || isOther) return { dockerfile, contextChanged: contextChanged || copied };
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.watched.close();
+  }
+
+  /** Begins to watch by the ignore patterns of now; what was watched before is given up when that has begun. */
+  private async watch(): Promise<void> {
+    const { root, dockerfile } = this;
+    this.ignoreChanged = false;
+    const patterns = (await dockerignoreFor(root, dockerfile)).map(({ pattern }) => pattern);
+    const paths = new PathFilter({ include: [], exclude: patterns, follow: [] }, undefined);
+    const hasExceptions = patterns.some((pattern) => pattern.startsWith("!"));
+    const filter = (path: string): boolean => {
+      const name = relative(root, path).split(sep).join("/");
+      return name === "" || (!name.startsWith("../") && paths.matches(name));
+    };
+    const always = new Set([dockerfile, ...this.ignoreFiles]);
+    const { watch } = await import("chokidar");
+    const watcher: FSWatcher = watch([root, ...always], {
+      ignoreInitial: true,
+      ignorePermissionErrors: true,
+      // Below an ignored folder an exception may take something back: only then it is looked into.
+      ignored: (path) => !always.has(path) && !hasExceptions && !filter(path),
+    });
+    watcher.on("all", (_event, path) => this.take(path));
+    watcher.on("error", () => undefined);
+    await new Promise<void>((done) => watcher.once("ready", done));
+    const before = this.watched;
+    this.watched = { filter, close: () => watcher.close() };
+    await before.close();
+  }
+
+  private async settled(signal: AbortSignal): Promise<void> {
     for (;;) {
       if (signal.aborted) throw cancellation(signal);
       const since = performance.now() - this.lastChange;
-      const changed = this.dockerfileChanged || this.contextChanged;
-      if (changed && since >= quiet) break;
+      const changed = this.dockerfileTouched || this.contextChanged;
+      if (changed && since >= quiet) return;
       await new Promise<void>((done) => {
         const timer = changed ? setTimeout(() => this.wake(), quiet - since) : undefined;
         const abort = (): void => this.wake();
@@ -74,23 +114,33 @@ export class BuildWatcher implements AsyncDisposable {
         };
       });
     }
-    const { contextChanged } = this;
-    this.dockerfileChanged = false;
-    this.contextChanged = false;
-    return { dockerfile: await readFile(this.dockerfilePath, "utf8"), contextChanged };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.watcher.close();
+  private async dockerfileText(): Promise<string> {
+    try {
+      return await readFile(this.dockerfile, "utf8");
+    } catch (error) {
+      throw new UsageError(`${this.dockerfile} is gone, or cannot be read`, {
+        code: "DOCKERFILE_MISSING",
+        cause: error,
+      });
+    }
   }
 
-  private take(path: string, dockerfile: string, inContext: (path: string) => boolean): void {
+  private take(path: string): void {
     // What this program writes for a moment when it writes the Dockerfile.
     if (path.endsWith(".dfdebug")) return;
-    if (path === dockerfile) this.dockerfileChanged = true;
-    else if (inContext(path)) this.contextChanged = true;
+    if (path === this.dockerfile) this.dockerfileTouched = true;
+    else if (this.ignoreFiles.includes(path)) this.ignoreChanged = this.contextChanged = true;
+    else if (this.watched.filter(path)) this.contextChanged = true;
     else return;
     this.lastChange = performance.now();
     this.wake();
   }
+}
+
+interface Watched {
+  /** Whether a path belongs to the context. */
+  filter(path: string): boolean;
+  close(): Promise<void>;
 }

@@ -128,6 +128,11 @@ class ConditionParser {
       return async (facts) => (await value(left, facts)) !== "";
     }
     const right = this.word();
+    const words = operator === "=~" ? [left] : [left, right];
+    if (!words.some((word) => word.includes("$")))
+      throw this.problem(
+        `no variable is compared in ${left} ${operator} ${right}: write $${left.replaceAll(/\W/g, "")}`,
+      );
     if (operator === "=~") {
       const pattern = this.pattern(right);
       return async (facts) => pattern.test(await value(left, facts));

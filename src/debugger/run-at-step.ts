@@ -1,6 +1,9 @@
 import type { Build, Step, StepContainerOptions } from "../engine/engine.js";
 import { DfdebugError } from "../errors.js";
 
+/** A shell's code of a command that SIGINT ended. */
+const interruptedCode = 130;
+
 /** Where a diagnostic's output goes as it comes. */
 export interface DiagnosticOutput {
   stdout(data: Uint8Array): void;
@@ -8,8 +11,9 @@ export interface DiagnosticOutput {
 }
 
 /**
- * Runs a command at a step, on the state before it (or another of its states) and in its environment, through the step's SHELL (the toolbox's where
- * the state has none). Resolves with the command's exit code; 125 where no container could be opened (docker's code).
+ * Runs a command at a step, on the state before it (or another of its states) and in its environment, through the step's
+ * SHELL (the toolbox's where the state has none). Resolves with the command's exit code; 125 where no container could be opened (docker's code), 130
+ * where it was interrupted.
  */
 export async function runAtStep(
   build: Build,
@@ -41,8 +45,10 @@ export async function runAtStep(
     const process = await container.exec({ argv, signal });
     process.stdout.on("data", (data: Uint8Array) => output.stdout(data));
     process.stderr.on("data", (data: Uint8Array) => output.stderr(data));
-    return await process.exited;
+    const code = await process.exited;
+    return signal?.aborted ? interruptedCode : code;
   } catch (error) {
+    if (signal?.aborted) return interruptedCode;
     if (!(error instanceof DfdebugError)) throw error;
     output.stderr(Buffer.from(`${error.message}\n${error.hint === undefined ? "" : `${error.hint}\n`}`));
     return error.exitCode === 126 || error.exitCode === 127 ? error.exitCode : 125;

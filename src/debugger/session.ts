@@ -1,23 +1,28 @@
-import { replaceInstruction, unifiedDiff } from "../dockerfile/edit.js";
+import { replaceInstruction } from "../dockerfile/edit.js";
 import type { Build, Ref, Step } from "../engine/engine.js";
-import { CancelledError, DfdebugError, EngineError, errorMessage, SessionStateError, UsageError } from "../errors.js";
-import { Breakpoints, stepMoves, type Breakpoint } from "./breakpoints.js";
+import { CancelledError, DfdebugError, EngineError, SessionStateError, UsageError } from "../errors.js";
+import { Breakpoints } from "./breakpoints.js";
 import { StepChanges } from "./changes.js";
-import { writeDockerfile } from "./dockerfile-file.js";
+import { Draft } from "./draft.js";
 import { factsAt } from "./facts.js";
+import { keepSteps } from "./keep-steps.js";
 import { LogBuffer } from "./log-buffer.js";
 import { Runner, type RunOutcome } from "./runner.js";
 import { matchSpec, parseSpec } from "./spec.js";
 import type { PendingFix, SessionEvent, SessionResult, SessionState, StoppedState, StopReason } from "./state.js";
+import { stepMoves } from "./step-moves.js";
 import { CallStack, firstDifference, lastOfStage, stageToEnter } from "./stepping.js";
-import { whatHides, withoutTrials, withTrial, type Trial } from "./trial.js";
+import { whatHides, withTrial, type Trial } from "./trial.js";
 
 export interface SessionOptions {
   readonly signal?: AbortSignal;
   /** The Dockerfile on this machine, for writing fixes; undefined where there is none. */
   readonly dockerfilePath?: string | undefined;
-  /** Runs while the build is still open: before its image is made, or when the session ends without one. */
-  readonly beforeEnd?: (() => Promise<void>) | undefined;
+  /**
+   * `--keep-steps`: the states of all built steps are tagged under this name while the build is still open, before its image
+   * is made, or when the session ends without one.
+   */
+  readonly keepAs?: string | undefined;
 }
 
 /**
@@ -41,16 +46,14 @@ export class DebugSession implements AsyncDisposable {
   private readonly unsubscribe: () => void;
   /** How steps ended in this session. */
   private readonly statuses = new Map<number, "cached" | "done">();
-  /** The Dockerfile as it is in the file: what changes are compared with. */
-  private original: string;
-  private keptChange: string | undefined;
+  private readonly draft: Draft;
   private current: SessionState = { kind: "idle" };
 
   constructor(build: Build, options: SessionOptions = {}) {
     this.build = build;
     this.options = options;
     this.signal = options.signal ? AbortSignal.any([options.signal, this.cancel.signal]) : this.cancel.signal;
-    this.original = build.dockerfile.source;
+    this.draft = new Draft(build, options.dockerfilePath);
     this.changes = new StepChanges(build);
     this.runner = new Runner(build, this.signal);
     this.unsubscribe = build.subscribe((event) => {
@@ -67,11 +70,14 @@ export class DebugSession implements AsyncDisposable {
     return this.current;
   }
 
+  /** The Dockerfile's text in the file, as far as the session knows. */
+  get fileSource(): string {
+    return this.draft.fileSource;
+  }
+
   /** What is built differs from the file, and nobody has decided yet what becomes of it. */
   get pendingFix(): PendingFix | undefined {
-    const source = withoutTrials(this.build.dockerfile.source);
-    if (source === this.original || source === this.keptChange) return undefined;
-    return { source, diff: unifiedDiff(this.original, source, this.build.dockerfile.file) };
+    return this.draft.pending;
   }
 
   /** Listens until the returned function is called. */
@@ -236,7 +242,7 @@ export class DebugSession implements AsyncDisposable {
     return this.moving(async () => {
       const old = this.build.steps;
       const moves = await this.replan(source, options);
-      this.original = source;
+      this.draft.reloaded(source);
       const { steps } = this.build;
       const unbuilt = steps.find((step) => !this.build.isBuilt(step))?.number ?? steps.length + 1;
       const here = moves.get(positionOf(stopped)) ?? steps.length + 1;
@@ -267,26 +273,23 @@ export class DebugSession implements AsyncDisposable {
    * Writes the pending change into the Dockerfile: whole or not at all, with its permissions. Rejects with UsageError when
    * there is no file, or when it changed since the build began.
    */
-  async writeFix(): Promise<void> {
-    const { pendingFix, options } = this;
-    if (!pendingFix) throw new SessionStateError("There is no change to write");
-    if (options.dockerfilePath === undefined)
-      throw new UsageError("The Dockerfile did not come from a file of this machine: the change cannot be written");
-    await writeDockerfile(options.dockerfilePath, this.original, pendingFix.source);
-    this.original = pendingFix.source;
+  writeFix(): Promise<void> {
+    return this.draft.write();
   }
 
   /** Keeps the change for this build only. */
   discardFix(): void {
-    this.keptChange = withoutTrials(this.build.dockerfile.source);
+    this.draft.discard();
   }
 
-  /** Ends the session: failed where it stopped at a failure, else cancelled. */
-  async terminate(): Promise<SessionResult> {
+  /** Ends the session: failed where it stopped at a failure, else by the error, or cancelled. */
+  async terminate(error?: DfdebugError): Promise<SessionResult> {
     if (this.current.kind === "ended") return this.current.result;
     const { current } = this;
     const failure = current.kind === "stopped" ? current.failure : undefined;
-    return this.end(failure ? { status: "failed", failure } : { status: "cancelled" });
+    await this.keep();
+    if (failure) return this.end({ status: "failed", failure });
+    return this.end(error ? { status: "error", error } : { status: "cancelled" });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -300,9 +303,9 @@ export class DebugSession implements AsyncDisposable {
     if (hit) return hit;
     const outcome = await this.runner.before(this.build.steps.length + 1);
     if (outcome.status !== "built") return this.stopAfter(outcome);
-    await this.options.beforeEnd?.();
+    await this.keep();
     const image = await this.build.finish({ signal: this.signal });
-    await this.end({ status: "built", image }, true);
+    this.end({ status: "built", image });
     return this.current;
   }
 
@@ -310,24 +313,8 @@ export class DebugSession implements AsyncDisposable {
     for (const position of positions) {
       const outcome = await this.runner.before(position);
       if (outcome.status !== "built") return this.stopAfter(outcome);
-      const hit = await this.breakpointAt(position);
+      const hit = await this.breakpoints.stopAt(position, () => factsAt(this, position, this.signal));
       if (hit) return this.stopAt(position, "breakpoint", hit);
-    }
-    return undefined;
-  }
-
-  /** What stops the build at a position, for people; undefined where no condition holds. */
-  private async breakpointAt(position: number): Promise<string | undefined> {
-    for (const { breakpoint, test } of this.breakpoints.at(position)) {
-      const facts = test && factsAt(this, position, this.signal);
-      try {
-        if (test && facts && !(await test(facts))) continue;
-      } catch (error) {
-        if (!(error instanceof DfdebugError) || this.signal.aborted) throw error;
-        return `${nameOf(breakpoint)}, whose condition could not be found out: ${errorMessage(error)}`;
-      }
-      this.breakpoints.hit(breakpoint);
-      return nameOf(breakpoint);
     }
     return undefined;
   }
@@ -358,9 +345,11 @@ export class DebugSession implements AsyncDisposable {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof CancelledError) await this.end({ status: "cancelled" });
-      else if (before.kind === "stopped" && !(error instanceof EngineError)) this.current = before;
-      else if (error instanceof DfdebugError) await this.end({ status: "error", error }, true);
+      if (error instanceof CancelledError) {
+        await this.keep();
+        this.end({ status: "cancelled" });
+      } else if (before.kind === "stopped" && !(error instanceof EngineError)) this.current = before;
+      else if (error instanceof DfdebugError) this.end({ status: "error", error });
       throw error;
     }
   }
@@ -401,8 +390,12 @@ export class DebugSession implements AsyncDisposable {
     return state;
   }
 
-  private async end(result: SessionResult, kept = false): Promise<SessionResult> {
-    if (!kept) await this.options.beforeEnd?.().catch(() => undefined);
+  private async keep(): Promise<void> {
+    if (this.options.keepAs !== undefined)
+      await keepSteps(this.build, this.options.keepAs, (event) => this.emit(event));
+  }
+
+  private end(result: SessionResult): SessionResult {
     this.current = { kind: "ended", result };
     this.emit({ type: "ended", result });
     return result;
@@ -426,8 +419,4 @@ export class DebugSession implements AsyncDisposable {
 /** The position of a stop: its step's number, or one more at the end. */
 export function positionOf(stopped: StoppedState): number {
   return stopped.at === "after" ? stopped.step.number + 1 : stopped.step.number;
-}
-
-function nameOf({ id, temporary }: Breakpoint): string {
-  return `${temporary ? "temporary " : ""}breakpoint ${String(id)}`;
 }

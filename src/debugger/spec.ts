@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { normalize } from "node:path/posix";
 import { nearest } from "../dockerfile/suggest.js";
 import type { Dockerfile } from "../dockerfile/syntax.js";
 import type { Step } from "../engine/engine.js";
@@ -30,7 +30,8 @@ export interface SpecPlan {
 /** Reads `SPEC [if COND]`. Throws UsageError. */
 export function parseSpec(written: string): ParsedSpec {
   const text = written.trim();
-  if (text.startsWith("/")) return parsePattern(text);
+  // An absolute path with a line behind it, as editors copy it, is no pattern: a pattern ends with a slash.
+  if (text.startsWith("/") && !/^\/\S*:\d+(?:\s+if\s.*)?$/s.test(text)) return parsePattern(text);
   const [, place = "", condition] = /^(.*?)(?:(?:^|\s+)if(?:\s+(.*))?)?$/s.exec(text) ?? [];
   if (place === "") throw badSpec(written, "names no place");
   if (condition === undefined && /\sif\s*$/.test(text)) throw badSpec(written, "has no condition behind if");
@@ -107,7 +108,7 @@ export function specCandidates(plan: SpecPlan): readonly string[] {
 
 function matchLine(text: string, spec: Extract<Spec, { kind: "line" }>, plan: SpecPlan): number[] {
   const { dockerfile, steps } = plan;
-  if (spec.file !== undefined && spec.file !== dockerfile.file && spec.file !== basename(dockerfile.file))
+  if (spec.file !== undefined && !namesFile(spec.file, dockerfile.file))
     throw noMatch(text, `the Dockerfile is ${dockerfile.file}`, `Write :${String(spec.line)} for its lines.`);
   const covers = (range: { start: { line: number }; end: { line: number } }): boolean =>
     range.start.line <= spec.line && spec.line <= range.end.line;
@@ -127,6 +128,12 @@ function matchLine(text: string, spec: Extract<Spec, { kind: "line" }>, plan: Sp
       ? `The next instruction is :${String(next.instruction.range.start.line)}, ${shortText(next)}. ${lines}`
       : lines,
   );
+}
+
+/** Whether a path names the Dockerfile: the last parts of the longer one are the shorter one. */
+function namesFile(written: string, file: string): boolean {
+  const [one, other] = [normalize(written), normalize(file)];
+  return one === other || one.endsWith(`/${other}`) || other.endsWith(`/${one}`);
 }
 
 function matchStageStep(text: string, spec: Extract<Spec, { kind: "stage-step" }>, { steps }: SpecPlan): number[] {
@@ -160,7 +167,9 @@ function matchWord(text: string, word: string, plan: SpecPlan): number[] {
 
 function unknownStage(text: string, word: string, steps: readonly Step[]): UsageError {
   const stages = stageNames(steps);
-  const like = nearest(word.toLowerCase(), [...stages, ...keywordsOf(steps).map((name) => name.toLowerCase()), "end"]);
+  const keywords = keywordsOf(steps);
+  const near = nearest(word.toLowerCase(), [...stages, ...keywords.map((name) => name.toLowerCase()), "end"]);
+  const like = keywords.find((name) => name.toLowerCase() === near) ?? near;
   return noMatch(
     text,
     `there is no stage and no instruction of that name${like === undefined ? "" : `: did you mean ${like}?`}`,

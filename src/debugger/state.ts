@@ -1,5 +1,6 @@
 import type { BuildEvent, BuildResult, Step, StepFailure } from "../engine/engine.js";
 import type { DfdebugError } from "../errors.js";
+import type { KeptEvent } from "./keep-steps.js";
 
 /** Why the session stopped. */
 export type StopReason = "entry" | "step" | "breakpoint" | "failure" | "pause" | "end";
@@ -9,7 +10,7 @@ export type SessionResult =
   | { readonly status: "built"; readonly image: BuildResult }
   | { readonly status: "failed"; readonly failure: StepFailure }
   | { readonly status: "cancelled" }
-  /** Something failed that is no step: the engine was lost, the disk is full. The command that met it rejected with it. */
+  /** Something failed that is no step: the engine was lost, the disk is full. Or a script cannot go on. */
   | { readonly status: "error"; readonly error: DfdebugError };
 
 /** Stopped at a step: everything can be looked at, and the build goes on by a command. */
@@ -35,6 +36,7 @@ export type SessionState =
 /** What front ends listen to: the build's own events, and the session's. */
 export type SessionEvent =
   | BuildEvent
+  | KeptEvent
   | { readonly type: "stopped"; readonly state: StoppedState }
   | { readonly type: "ended"; readonly result: SessionResult };
 

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, isIP } from "node:net";
 import { Duplex } from "node:stream";
 import { EngineError, cancellation } from "../errors.js";
 import { Lifetime } from "../lifetime.js";
 import type { DockerEndpoint } from "./endpoint.js";
-import { dialError, responseError } from "./errors.js";
-import { exchange, switchToHttp2 } from "./handshake.js";
+import { dialError, noAnswer, responseError } from "./errors.js";
+import { exchange, switchProtocols, type Upgrade } from "./handshake.js";
 
 /** The newest API version whose behaviour dfdebug was written for, and the oldest it works with (Engine 19.03). */
 const newestApi = "1.51";
@@ -43,12 +43,10 @@ export class DockerConnection implements AsyncDisposable {
       const head = await exchange(socket, "GET", "/_ping", { Connection: "close" });
       socket.destroy();
       return head;
+    }).catch((error: unknown) => {
+      throw error instanceof EngineError && error.code === "ENGINE_LOST" ? noAnswer(endpoint, error) : error;
     });
-    if (status >= 400)
-      throw new EngineError(`The engine at ${endpoint.host} answered ${String(status)} to a ping`, {
-        code: "ENGINE_UNREACHABLE",
-        hint: "Is that a Docker engine?",
-      });
+    if (status >= 400) throw noAnswer(endpoint, undefined, status);
     const offered = headers.get("api-version") ?? "1.41";
     if (compareVersions(offered, oldestApi) < 0)
       throw new EngineError(`The engine at ${endpoint.host} is too old: it speaks API ${offered}`, {
@@ -59,27 +57,36 @@ export class DockerConnection implements AsyncDisposable {
     return new DockerConnection(endpoint, compareVersions(offered, newestApi) < 0 ? offered : newestApi, version);
   }
 
+  /**
+   * A socket that carries a process's raw streams after the engine agreed (POST to /containers/ID/attach and
+   * /exec/ID/start). Ending it is the end of the process's input, and leaves its output open. Rejects with EngineError.
+   */
+  hijack(path: string, options: RequestOptions = {}): Promise<Duplex> {
+    const { body, query } = options;
+    return upgrade(
+      this.endpoint,
+      {
+        protocol: "tcp",
+        path: `/v${this.apiVersion}${path}${queryString(query)}`,
+        body: body === undefined ? undefined : JSON.stringify(body),
+      },
+      options,
+    );
+  }
+
   /** A request whose answer is small. Rejects with EngineError; 404 has the code NOT_FOUND. */
   async json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-    const response = await this.stream(method, path, options);
-    const chunks: Buffer[] = [];
-    for await (const chunk of response) chunks.push(chunk as Buffer);
-    const text = Buffer.concat(chunks).toString("utf8");
-    return (text === "" ? undefined : JSON.parse(text)) as T;
+    return readJson(await this.stream(method, path, options));
   }
 
   /** A request whose answer is read as it comes. Rejects with EngineError. */
   async stream(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(options.query ?? {}))
-      if (value !== undefined) query.set(name, String(value));
-    const suffix = query.size > 0 ? `?${query.toString()}` : "";
     const { body, headers } = options;
     const response = await send(
       this.endpoint,
       {
         method,
-        path: `/v${this.apiVersion}${path}${suffix}`,
+        path: `/v${this.apiVersion}${path}${queryString(options.query)}`,
         ...(body ? { body } : {}),
         ...(headers ? { headers } : {}),
       },
@@ -99,18 +106,27 @@ export class DockerConnection implements AsyncDisposable {
   }
 }
 
+/** The whole of an answer, as `connection.stream` gives it; undefined where it is empty. */
+export async function readJson<T>(response: IncomingMessage): Promise<T> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString("utf8");
+  return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+function queryString(query: RequestOptions["query"]): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) parameters.set(name, String(value));
+  return parameters.size > 0 ? `?${parameters.toString()}` : "";
+}
+
 /**
- * A socket that speaks HTTP/2 after the engine agreed (POST /grpc and /session). Rejects with EngineError. No API version
- * is named: these two have not changed with it, and agreeing on one first would cost a round trip.
+ * A socket that speaks another protocol after the engine agreed. Rejects with EngineError. POST /grpc and /session need no
+ * API version in their path: these two have not changed with it, and agreeing on one first would cost a round trip.
  */
-export async function upgrade(
-  endpoint: DockerEndpoint,
-  path: string,
-  headers: Readonly<Record<string, string | readonly string[]>>,
-  options: ConnectOptions,
-): Promise<Duplex> {
+export function upgrade(endpoint: DockerEndpoint, wanted: Upgrade, options: ConnectOptions): Promise<Duplex> {
   return spoken(endpoint, options, async (socket) => {
-    await switchToHttp2(socket, path, headers);
+    await switchProtocols(socket, wanted);
     return socket;
   });
 }
@@ -147,32 +163,19 @@ export async function dial(endpoint: DockerEndpoint, options: ConnectOptions): P
       if (!target.tls) return connected(connectTcp(target.port, target.hostname), "connect", endpoint, options);
       else {
         const { connect } = await import("node:tls");
-        const socket = connect({
-          host: target.hostname,
-          port: target.port,
-          servername: target.hostname,
-          ...target.tls,
-        });
+        // Server names are names (RFC 6066); an address is checked against the certificate without one.
+        const name = isIP(target.hostname) === 0 ? { servername: target.hostname } : {};
+        let socket: Duplex;
+        try {
+          socket = connect({ host: target.hostname, port: target.port, ...name, ...target.tls });
+        } catch (error) {
+          // Certificates and keys are read here.
+          throw dialError(error, endpoint);
+        }
         return connected(socket, "secureConnect", endpoint, options);
       }
-    case "ssh": {
-      const { spawn } = await import("node:child_process");
-      const child = spawn("ssh", [...target.args, "--", target.destination, "docker", "system", "dial-stdio"], {
-        stdio: ["pipe", "pipe", "pipe"],
-      });
-      let complaint = "";
-      child.stderr.on("data", (chunk: Buffer) => {
-        complaint = (complaint + chunk.toString("utf8")).slice(-2000);
-      });
-      const socket = Duplex.from({ readable: child.stdout, writable: child.stdin });
-      child.once("error", (error) => socket.destroy(dialError(error, endpoint)));
-      child.once("exit", (code) => {
-        if (code !== 0)
-          socket.destroy(dialError(new Error(complaint.trim() || `ssh exited with ${String(code)}`), endpoint));
-      });
-      socket.once("close", () => child.kill());
-      return socket;
-    }
+    case "ssh":
+      return (await import("./ssh.js")).dialSsh(target, (error) => dialError(error, endpoint));
   }
 }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { access, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { UsageError } from "../errors.js";
+import { UsageError, errorMessage } from "../errors.js";
 
 /** TLS material, read from files. */
 export interface TlsMaterial {
@@ -15,7 +15,16 @@ export interface TlsMaterial {
 export type DialTarget =
   | { readonly kind: "unix"; readonly path: string }
   | { readonly kind: "tcp"; readonly hostname: string; readonly port: number; readonly tls: TlsMaterial | undefined }
-  | { readonly kind: "ssh"; readonly destination: string; readonly args: readonly string[] };
+  | SshTarget;
+
+export interface SshTarget {
+  readonly kind: "ssh";
+  /** `[USER@]HOST` */
+  readonly destination: string;
+  readonly args: readonly string[];
+  /** The engine's socket over there; undefined: the one that docker finds there. */
+  readonly remoteSocket: string | undefined;
+}
 
 /** Where an engine is, and how that was found out. */
 export interface DockerEndpoint {
@@ -31,7 +40,17 @@ export interface EndpointOptions {
   readonly host?: string | undefined;
   readonly context?: string | undefined;
   readonly env: NodeJS.ProcessEnv;
+  /** Where to look last; undefined: socketCandidates. */
+  readonly sockets?: readonly SocketCandidate[];
 }
+
+/** A socket that some engine listens on, if it is there, and whose it is. */
+export interface SocketCandidate {
+  readonly path: string;
+  readonly name: string;
+}
+
+const defaultSocket = "/var/run/docker.sock";
 
 /** Finds the engine as docker's CLI does: -H, DOCKER_HOST, the context, the default socket; then other engines' sockets. Rejects with UsageError for a bad value. */
 export async function resolveEndpoint(options: EndpointOptions): Promise<DockerEndpoint> {
@@ -39,27 +58,43 @@ export async function resolveEndpoint(options: EndpointOptions): Promise<DockerE
   if (options.host !== undefined && options.context !== undefined)
     throw new UsageError("--host and --context exclude each other");
   if (options.host !== undefined) return parseHost(options.host, "--host", env, []);
-  if (options.context === undefined && env["DOCKER_HOST"]) return parseHost(env["DOCKER_HOST"], "DOCKER_HOST", env, []);
-  const config = await readConfig(env);
-  const context = options.context ?? env["DOCKER_CONTEXT"] ?? config.currentContext;
+  // The context "default" is what there is without contexts, DOCKER_HOST included.
+  const asked = options.context === "default" ? undefined : options.context;
+  if (asked === undefined && env["DOCKER_HOST"]) return parseHost(env["DOCKER_HOST"], "DOCKER_HOST", env, []);
   const tried: string[] = env["DOCKER_HOST"] ? [] : ["DOCKER_HOST: not set"];
-  if (context && context !== "default") return contextEndpoint(context, env, tried);
+  const chosen = await chosenContext(options.context, env);
+  if (chosen && chosen.name !== "default") return contextEndpoint(chosen.name, chosen.source, env, tried);
   tried.push('docker context: "default"');
-  const candidates = socketCandidates(env);
-  for (const { path, name } of candidates) {
+  for (const { path, name } of options.sockets ?? socketCandidates(env)) {
     if (await exists(path)) return { host: `unix://${path}`, target: { kind: "unix", path }, source: name, tried };
     tried.push(`${path} (${name}): there is no such socket`);
   }
-  const path = "/var/run/docker.sock";
-  return { host: `unix://${path}`, target: { kind: "unix", path }, source: "default socket", tried };
+  return {
+    host: `unix://${defaultSocket}`,
+    target: { kind: "unix", path: defaultSocket },
+    source: "default socket",
+    tried,
+  };
+}
+
+/** The context by docker's precedence: the flag, DOCKER_CONTEXT, config.json; an empty one counts as not set. */
+async function chosenContext(
+  flag: string | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<{ name: string; source: string } | undefined> {
+  if (flag !== undefined) return { name: flag, source: "--context" };
+  const variable = env["DOCKER_CONTEXT"];
+  if (variable) return { name: variable, source: "DOCKER_CONTEXT" };
+  const { currentContext } = await readConfig(env);
+  return currentContext ? { name: currentContext, source: "docker's config.json" } : undefined;
 }
 
 /** Sockets that engines listen on, the default one first. */
-export function socketCandidates(env: NodeJS.ProcessEnv): { path: string; name: string }[] {
+export function socketCandidates(env: NodeJS.ProcessEnv): SocketCandidate[] {
   const home = env["HOME"] ?? homedir();
   const runtime = env["XDG_RUNTIME_DIR"];
   return [
-    { path: "/var/run/docker.sock", name: "default socket" },
+    { path: defaultSocket, name: "default socket" },
     ...(runtime ? [{ path: join(runtime, "docker.sock"), name: "rootless engine" }] : []),
     { path: join(home, ".docker/run/docker.sock"), name: "Docker Desktop" },
     { path: join(home, ".docker/desktop/docker.sock"), name: "Docker Desktop for Linux" },
@@ -71,16 +106,17 @@ export function socketCandidates(env: NodeJS.ProcessEnv): { path: string; name: 
   ];
 }
 
-/** docker's host strings: unix://, tcp://, http(s)://, ssh://. */
-export async function parseHost(
+/** docker's host strings: unix://, tcp://, http(s)://, ssh://. `tls` is asked for only where the host is a TCP one. */
+async function parseHost(
   host: string,
   source: string,
   env: NodeJS.ProcessEnv,
   tried: readonly string[],
-  contextTls?: TlsMaterial,
+  tlsOf = (required: boolean): Promise<TlsMaterial | undefined> => environmentTls(env, required),
 ): Promise<DockerEndpoint> {
   const endpoint = (target: DialTarget): DockerEndpoint => ({ host, target, source, tried });
-  if (host.startsWith("unix://")) return endpoint({ kind: "unix", path: host.slice("unix://".length) });
+  if (host.startsWith("unix://"))
+    return endpoint({ kind: "unix", path: host.slice("unix://".length) || defaultSocket });
   if (host.startsWith("/")) return { ...endpoint({ kind: "unix", path: host }), host: `unix://${host}` };
   if (host.startsWith("npipe:"))
     throw new UsageError(`${source}: named pipes are not supported`, { hint: "Run dfdebug inside WSL 2." });
@@ -97,16 +133,27 @@ export async function parseHost(
   if (url.protocol === "ssh:") {
     if (hostname === "" || hostname.startsWith("-") || url.username.startsWith("-"))
       throw new UsageError(`${source}: ${host} has no valid host name`);
+    if (url.password || url.search || url.hash)
+      throw new UsageError(`${source}: an ssh address is ssh://[USER@]HOST[:PORT][/SOCKET]`, {
+        hint: "Passwords are ssh's to ask for or, better, a key's.",
+      });
     const user = url.username ? `${decodeURIComponent(url.username)}@` : "";
-    return endpoint({ kind: "ssh", destination: user + hostname, args: url.port ? ["-p", url.port] : [] });
+    const path = decodeURIComponent(url.pathname);
+    return endpoint({
+      kind: "ssh",
+      destination: user + hostname,
+      args: url.port ? ["-p", url.port] : [],
+      remoteSocket: path === "" || path === "/" ? undefined : path,
+    });
   }
   if (!["tcp:", "http:", "https:"].includes(url.protocol))
     throw new UsageError(`${source}: ${url.protocol}// is not a way to reach an engine`, {
       hint: "It is unix://, tcp:// or ssh://.",
     });
-  const tls = contextTls ?? (await environmentTls(env, url.protocol === "https:"));
+  const tls = await tlsOf(url.protocol === "https:");
   const port = url.port ? Number(url.port) : tls ? 2376 : 2375;
-  return endpoint({ kind: "tcp", hostname, port, tls });
+  // `tcp://` alone is this machine to docker.
+  return endpoint({ kind: "tcp", hostname: hostname || "localhost", port, tls });
 }
 
 interface DockerConfig {
@@ -135,6 +182,7 @@ async function readConfig(env: NodeJS.ProcessEnv): Promise<DockerConfig> {
 /** A context of docker's store: meta/<sha256 of the name>/meta.json, TLS files in tls/<the same>/docker. */
 async function contextEndpoint(
   name: string,
+  source: string,
   env: NodeJS.ProcessEnv,
   tried: readonly string[],
 ): Promise<DockerEndpoint> {
@@ -147,34 +195,57 @@ async function contextEndpoint(
   try {
     meta = JSON.parse(await readFile(join(folder, "meta", id, "meta.json"), "utf8")) as Meta;
   } catch (error) {
-    throw new UsageError(`There is no docker context "${name}"`, {
-      code: "CONTEXT_UNKNOWN",
-      cause: error,
-      hint: "docker context ls lists them.",
-    });
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new UsageError(
+      missing
+        ? `There is no docker context "${name}" (${source})`
+        : `The docker context "${name}" (${source}) cannot be read: ${errorMessage(error)}`,
+      { code: "CONTEXT_UNKNOWN", cause: error, hint: "`docker context ls` lists them." },
+    );
   }
   const docker = meta.Endpoints?.docker;
-  if (!docker?.Host) throw new UsageError(`The docker context "${name}" has no docker endpoint`);
+  if (!docker?.Host)
+    throw new UsageError(`The docker context "${name}" has no docker endpoint`, { code: "CONTEXT_UNKNOWN" });
   const tlsFolder = join(folder, "tls", id, "docker");
-  const tls = (await exists(tlsFolder)) ? await readTls(tlsFolder, docker.SkipTLSVerify !== true) : undefined;
-  return parseHost(docker.Host, `context "${name}"`, env, tried, tls);
+  const verify = docker.SkipTLSVerify !== true;
+  // A context brings its own TLS files: those of the environment are for DOCKER_HOST.
+  return parseHost(docker.Host, `context "${name}"`, env, tried, async (required) =>
+    (await exists(tlsFolder)) || !verify || required ? readTls(tlsFolder, verify) : undefined,
+  );
 }
 
 async function environmentTls(env: NodeJS.ProcessEnv, required: boolean): Promise<TlsMaterial | undefined> {
   const verify = env["DOCKER_TLS_VERIFY"];
   if (!verify && !env["DOCKER_TLS"] && !required) return undefined;
-  return readTls(env["DOCKER_CERT_PATH"] ?? configFolder(env), Boolean(verify) || required);
+  const folder = env["DOCKER_CERT_PATH"];
+  if (folder && !(await exists(folder)))
+    throw new UsageError(`DOCKER_CERT_PATH: there is no folder ${folder}`, {
+      code: "ENGINE_TLS",
+      hint: "It holds ca.pem, cert.pem and key.pem.",
+    });
+  return readTls(folder ? folder : configFolder(env), Boolean(verify) || required);
 }
 
+/** Files that are not there are not used, as with docker: an engine may ask for none. */
 async function readTls(folder: string, verify: boolean): Promise<TlsMaterial> {
   const read = async (name: string): Promise<Buffer | undefined> => {
+    const path = join(folder, name);
     try {
-      return await readFile(join(folder, name));
-    } catch {
-      return undefined;
+      return await readFile(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw new UsageError(`${path} cannot be read: ${errorMessage(error)}`, { code: "ENGINE_TLS", cause: error });
     }
   };
   const [ca, cert, key] = await Promise.all([read("ca.pem"), read("cert.pem"), read("key.pem")]);
+  if ((cert === undefined) !== (key === undefined))
+    throw new UsageError(
+      `${folder}: ${cert ? "cert.pem is there, key.pem is not" : "key.pem is there, cert.pem is not"}`,
+      {
+        code: "ENGINE_TLS",
+        hint: "A client certificate needs both.",
+      },
+    );
   return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}), rejectUnauthorized: verify };
 }
 

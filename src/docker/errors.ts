@@ -17,13 +17,21 @@ export function dialError(error: unknown, endpoint: DockerEndpoint): DfdebugErro
     return new EngineError(`The engine at ${where} cannot be reached: ${errorMessage(error)}`, {
       code: "ENGINE_SSH",
       cause: error,
-      hint: `Try: ssh ${endpoint.target.destination} docker version`,
+      hint:
+        code === "ENOENT"
+          ? "There is no ssh on PATH: install OpenSSH's client."
+          : `Try: ${["ssh", ...endpoint.target.args, endpoint.target.destination].join(" ")} docker version. ssh must not have to ask for a password or a host key.`,
     });
-  if (/^(ERR_TLS|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_SSL|EPROTO)/.test(code))
+  // The alerts of TLS (RFC 8446, 6.2) by which a server refuses the client's certificate, as OpenSSL names them.
+  if (
+    /ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE|HANDSHAKE_FAILURE|ACCESS_DENIED)/.test(code)
+  )
+    return clientCertificate(endpoint, error);
+  if (/^(ERR_TLS|ERR_OSSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_SSL|EPROTO)/.test(code))
     return new EngineError(`The TLS connection to the engine at ${where} failed: ${errorMessage(error)}`, {
       code: "ENGINE_TLS",
       cause: error,
-      hint: "Check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem), or the context's TLS files.",
+      hint: tlsHint,
     });
   if (code === "ECONNRESET" || code === "EPIPE")
     return new EngineError(`The connection to the engine at ${where} was lost`, {
@@ -39,6 +47,35 @@ export function dialError(error: unknown, endpoint: DockerEndpoint): DfdebugErro
       hint: [...endpoint.tried.map((line) => `Tried ${line}.`), startHint()].join("\n"),
     },
   );
+}
+
+const tlsHint = "Check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem), or the context's TLS files.";
+
+function clientCertificate(endpoint: DockerEndpoint, cause: unknown): EngineError {
+  const sent = endpoint.target.kind === "tcp" && endpoint.target.tls?.cert !== undefined;
+  const where = `${endpoint.host} (${endpoint.source})`;
+  return new EngineError(
+    sent
+      ? `The engine at ${where} refused dfdebug's client certificate`
+      : `The engine at ${where} asks for a client certificate, and there is none`,
+    { code: "ENGINE_TLS", cause, hint: tlsHint },
+  );
+}
+
+/** Something is there, and it does not answer a ping as an engine does: `status`, or the connection closed. */
+export function noAnswer(endpoint: DockerEndpoint, cause: unknown, status?: number): EngineError {
+  const { target } = endpoint;
+  // Some servers close the connection after the handshake where they do not like the client's certificate.
+  if (target.kind === "tcp" && target.tls && status === undefined) return clientCertificate(endpoint, cause);
+  const what = status === undefined ? "closed the connection" : `answered ${String(status)}`;
+  return new EngineError(`What listens at ${endpoint.host} (${endpoint.source}) ${what}: it is no Docker engine`, {
+    code: "ENGINE_UNREACHABLE",
+    cause,
+    hint:
+      target.kind === "tcp" && !target.tls
+        ? "If it is one with TLS, set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem."
+        : "Is something else at that address?",
+  });
 }
 
 /** How an engine is started on this kind of machine. */
@@ -85,14 +122,4 @@ function statusErrorCode(status: number): string {
     default:
       return "ENGINE_REFUSED";
   }
-}
-
-/** What dockerode rejects with, as dfdebug's: an answer by its status with the engine's own message, else a lost connection. */
-export function apiError(error: unknown, endpoint: DockerEndpoint): DfdebugError {
-  const { statusCode, json } = error as { statusCode?: number; json?: { message?: string } | null };
-  if (error instanceof DfdebugError || statusCode === undefined) return dialError(error, endpoint);
-  return new EngineError(json?.message?.trim() || errorMessage(error), {
-    code: statusErrorCode(statusCode),
-    cause: error,
-  });
 }

@@ -21,7 +21,7 @@ const endPatience = 500;
 const longestHead = 64 * 1024;
 
 /**
- * Sends a request without a body and reads the answer's head; what follows is the socket's next input. Rejects with the
+ * Sends a request and reads the answer's head; what follows is the socket's next input. Rejects with the
  * socket's error, or with EngineError where the answer is no HTTP.
  */
 export async function exchange(
@@ -29,11 +29,12 @@ export async function exchange(
   method: string,
   path: string,
   headers: Readonly<Record<string, string | readonly string[]>>,
+  body = "",
 ): Promise<Head> {
   const lines = Object.entries({ Host: "docker", ...headers }).flatMap(([name, value]) =>
     [value].flat().map((one) => `${name}: ${one}\r\n`),
   );
-  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`);
+  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n${body}`);
   let text = "";
   // latin1: a character is a byte, and an upgraded socket's first frames may follow at once.
   await readUntil(socket, (chunk) => {
@@ -57,18 +58,30 @@ export async function exchange(
   };
 }
 
-/** Asks for a socket that speaks HTTP/2 from the answer on. Rejects as `exchange` does, and with EngineError where the engine refuses. */
-export async function switchToHttp2(
-  socket: Duplex,
-  path: string,
-  headers: Readonly<Record<string, string | readonly string[]>>,
-): Promise<void> {
-  const head = await exchange(socket, "POST", path, {
+/** What a connection is asked to become. */
+export interface Upgrade {
+  /** `h2c` for BuildKit's services, `tcp` for the raw streams of a process. */
+  readonly protocol: "h2c" | "tcp";
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** JSON. */
+  readonly body?: string | undefined;
+}
+
+/**
+ * Asks for a socket that speaks another protocol from the answer on. Rejects as `exchange` does, and with EngineError where
+ * the engine refuses.
+ */
+export async function switchProtocols(socket: Duplex, upgrade: Upgrade): Promise<void> {
+  const { protocol, path, headers, body = "" } = upgrade;
+  const described = {
     Connection: "Upgrade",
-    Upgrade: "h2c",
-    "Content-Length": "0",
+    Upgrade: protocol,
+    "Content-Length": String(Buffer.byteLength(body)),
+    ...(body === "" ? {} : { "Content-Type": "application/json" }),
     ...headers,
-  });
+  };
+  const head = await exchange(socket, "POST", path, described, body);
   if (head.status !== 101) throw refusal(head.status, await bodyOf(socket, head), "POST", path);
 }
 
@@ -106,8 +119,7 @@ function readUntil(socket: Duplex, take: (chunk: Buffer) => boolean): Promise<vo
         end(error);
       }
     };
-    const onClose = (): void =>
-      end(Object.assign(new Error("the engine closed the connection"), { code: "ECONNRESET" }));
+    const onClose = (): void => end(closedByEngine());
     // An ssh that died says why a moment later; its stream may never close.
     let ended: NodeJS.Timeout | undefined;
     const onEnd = (): void => {
@@ -125,4 +137,11 @@ function noHttp(): EngineError {
     code: "ENGINE_UNREACHABLE",
     hint: "Is that a Docker engine?",
   });
+}
+
+/** As the system says it where it is the one to notice: a lost connection to all who translate errors. */
+function closedByEngine(): NodeJS.ErrnoException {
+  const error: NodeJS.ErrnoException = new Error("the engine closed the connection");
+  error.code = "ECONNRESET";
+  return error;
 }

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { EngineError } from "../errors.js";
 import type { DockerConnection } from "./connection.js";
 import { orUndefined } from "./absent.js";
+import type { CredentialLookup } from "./credentials.js";
 
 /** An image as the engine describes it; only what dfdebug reads. */
 export interface ImageInfo {
@@ -29,8 +30,8 @@ export interface PullProgress {
 export interface PullOptions {
   /** `linux/arm64/v8`; undefined: the engine's own. */
   readonly platform: string | undefined;
-  /** The user and secret for a registry's host; asked once. */
-  readonly credentials: (host: string) => Promise<{ username: string; secret: string } | undefined>;
+  /** Asked once. */
+  readonly credentials: CredentialLookup;
   readonly onProgress?: ((progress: PullProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -51,20 +52,26 @@ export function platformOf(image: ImageInfo): string | undefined {
   return [image.Os, image.Architecture, ...(image.Variant ? [image.Variant] : [])].join("/");
 }
 
+/** The platform of the image that a container was made from, as `platformOf`. */
+export async function platformOfImage(connection: DockerConnection, image: string): Promise<string | undefined> {
+  const info = await findImage(connection, image);
+  return info && platformOf(info);
+}
+
 /** Pulls an image by tag or digest (`latest` where neither is given). Rejects with EngineError, code IMAGE_PULL. */
 export async function pullImage(connection: DockerConnection, name: string, options: PullOptions): Promise<void> {
   const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
   const auth = await options.credentials(registryOf(tagged));
   // The Engine API's own form (X-Registry-Auth): an identity token is a secret without a user.
   const config =
-    auth === undefined
+    auth.secret === undefined
       ? undefined
       : auth.username === ""
         ? { identitytoken: auth.secret }
         : { username: auth.username, password: auth.secret };
   const response = await connection.stream("POST", "/images/create", {
     query: { fromImage: tagged, platform: options.platform },
-    ...(config ? { headers: { "X-Registry-Auth": Buffer.from(JSON.stringify(config)).toString("base64url") } } : {}),
+    ...(config ? { headers: { "X-Registry-Auth": authHeader(config) } } : {}),
     signal: options.signal,
   });
   for await (const message of jsonLines<PullMessage>(response)) {
@@ -78,6 +85,11 @@ export async function pullImage(connection: DockerConnection, name: string, opti
         total: message.progressDetail?.total ?? 0,
       });
   }
+}
+
+/** base64url with its padding: the engine takes anything else for no credentials, without a word. */
+function authHeader(config: object): string {
+  return Buffer.from(JSON.stringify(config)).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
 }
 
 interface PullMessage {

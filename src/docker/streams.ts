@@ -88,3 +88,56 @@ class FrameReader {
     }
   }
 }
+
+/** What a process without a terminal said first. */
+export interface FirstLine {
+  /** The first line of its standard output, without its end; undefined where it ended before it said one. */
+  readonly line: string | undefined;
+  /** All else that it said up to then, both outputs. */
+  readonly said: string;
+}
+
+/** Reads one line of a process's standard output; what follows is left in the stream. Resolves too where the stream fails. */
+export function readFirstLine(source: Duplex): Promise<FirstLine> {
+  return new Promise((resolve) => {
+    let bytes = Buffer.alloc(0);
+    const finish = (line: string | undefined, rest: Buffer): void => {
+      source.off("data", take);
+      source.off("end", ended);
+      source.off("close", ended);
+      source.off("error", ended);
+      source.pause();
+      if (rest.length > 0) source.unshift(rest);
+      resolve({ line, said });
+    };
+    let said = "";
+    const take = (chunk: Buffer): void => {
+      bytes = Buffer.concat([bytes, chunk]);
+      said = "";
+      let line = "";
+      for (let at = 0; at + 8 <= bytes.length;) {
+        const length = bytes.readUInt32BE(at + 4);
+        const payload = bytes.subarray(at + 8, at + 8 + length);
+        const end = bytes[at] === 2 ? -1 : payload.indexOf(10);
+        if (end >= 0) {
+          const rest = bytes.subarray(at + 8 + end + 1);
+          const left = length - end - 1;
+          if (left === 0) return finish(line + payload.subarray(0, end).toString("utf8"), rest);
+          // The frame's other half becomes a frame.
+          const header = Buffer.from(bytes.subarray(at, at + 8));
+          header.writeUInt32BE(left, 4);
+          return finish(line + payload.subarray(0, end).toString("utf8"), Buffer.concat([header, rest]));
+        }
+        if (bytes[at] !== 2) line += payload.toString("utf8");
+        said += payload.toString("utf8");
+        at += 8 + length;
+      }
+    };
+    const ended = (): void => finish(undefined, Buffer.alloc(0));
+    source.on("data", take);
+    source.once("end", ended);
+    source.once("close", ended);
+    source.once("error", ended);
+    source.resume();
+  });
+}

@@ -1,12 +1,12 @@
-import { createReadStream } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
+import { open, rename, writeFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import type { Watch } from "../../debugger/commands/loop.js";
+import { Script } from "../../debugger/commands/script.js";
 import { DebugSession } from "../../debugger/session.js";
 import type { SessionResult } from "../../debugger/state.js";
-import type { Build, BuildEngine, BuildRequest, BuildResult } from "../../engine/engine.js";
+import type { BuildEngine, BuildRequest, BuildResult } from "../../engine/engine.js";
 import { errorMessage, UsageError } from "../../errors.js";
 import type { BuildFlags } from "../build-flags.js";
 import { buildRequest } from "../build-request.js";
@@ -17,6 +17,7 @@ import type { EngineFlags } from "../program.js";
 /** `dfdebug build`. Resolves with the exit code of DESIGN.md's contract: 0 built, 1 failed, 130 interrupted. */
 export async function runBuild(path: string, flags: BuildFlags, engineFlags: EngineFlags, io: CliIo): Promise<number> {
   checkFlags(path, flags);
+  const script = await scriptOf(path, flags, io);
   await using connected = new ConnectedEngine(engineFlags, io, flags.toolbox);
   // The engine is connected while the Dockerfile is read; what is wrong with the Dockerfile is said first.
   const connecting = connected.buildkit();
@@ -27,20 +28,20 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
   };
   const engine = await connecting;
   await using build = await engine.open(request, { signal: io.signal });
-  const keep = flags.keepSteps === undefined ? undefined : stepsName(flags.keepSteps, request);
   await using session = new DebugSession(build, {
     signal: io.signal,
     dockerfilePath: request.dockerfilePath,
-    // Steps are saved while the build is open: before its image is made, or when it ends without one.
-    beforeEnd: keep === undefined ? undefined : () => keepSteps(build, keep, io),
+    keepAs: flags.keepSteps === undefined ? undefined : stepsName(flags.keepSteps, request),
   });
   // A place that does not exist is said before anything is built.
   for (const spec of flags.break ?? []) session.breakpoints.add(spec, build);
   await using watcher = flags.watch
     ? await import("../watch.js").then(({ BuildWatcher }) => BuildWatcher.open(request))
     : undefined;
-  const watch = watcher && ((signal: AbortSignal) => watcher.next(signal));
-  const result = await runFrontEnd(session, flags, engine, { script: scriptOf(path, flags, io), watch }, io);
+  const watch: Watch | undefined = watcher && ((signal, known) => watcher.next(signal, known));
+  const result = await runFrontEnd(session, flags, engine, { script, watch }, io);
+  if (script && !script.isUsed && result.status === "built" && flags.commands !== undefined)
+    io.stderr.write(`The commands in ${script.name} were not run: the build did not stop (-b and --step stop it)\n`);
   switch (result.status) {
     case "built":
       await writeResults(result.image, flags, io);
@@ -64,7 +65,7 @@ function checkFlags(path: string, flags: BuildFlags): void {
 
 /** What a session gets from elsewhere than a keyboard. */
 interface Inputs {
-  readonly script: AsyncIterator<string> | undefined;
+  readonly script: Script | undefined;
   readonly watch: Watch | undefined;
 }
 
@@ -84,23 +85,34 @@ function runFrontEnd(
  * Debugger commands that nobody types: the file of -x; without a terminal standard input, where a stop was asked for and
  * no --exec says what is to be done there.
  */
-function scriptOf(path: string, flags: BuildFlags, io: CliIo): AsyncIterator<string> | undefined {
-  if (flags.commands !== undefined && flags.commands !== "-")
-    return linesOf(createReadStream(resolve(io.cwd, flags.commands)), flags.commands);
-  if (flags.commands === "-") return linesOf(io.stdin, "standard input");
+async function scriptOf(path: string, flags: BuildFlags, io: CliIo): Promise<Script | undefined> {
+  const { commands } = flags;
+  if (commands !== undefined && commands !== "-") {
+    const file = await open(resolve(io.cwd, commands)).catch((error: unknown) => {
+      throw unreadable(commands, error);
+    });
+    return new Script(linesOf(file.createReadStream(), commands), { name: commands, strict: true });
+  }
+  const name = "standard input";
+  const script = (): Script => new Script(linesOf(io.stdin, name), { name, strict: false });
+  if (commands === "-") return script();
   const wantsStop = flags.step === true || (flags.break ?? []).length > 0;
   const isFree = path !== "-" && flags.file !== "-" && (flags.exec ?? []).length === 0;
   if (!wantsStop || !isFree || io.stdin.isTTY) return undefined;
-  return linesOf(io.stdin, "standard input");
+  return script();
 }
 
 async function* linesOf(stream: Readable, name: string): AsyncGenerator<string, undefined> {
   try {
     for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) yield line;
   } catch (error) {
-    throw new UsageError(`The commands in ${name} could not be read: ${errorMessage(error)}`, { cause: error });
+    throw unreadable(name, error);
   }
   return undefined;
+}
+
+function unreadable(name: string, error: unknown): UsageError {
+  return new UsageError(`The commands in ${name} could not be read: ${errorMessage(error)}`, { cause: error });
 }
 
 async function runJson(
@@ -193,16 +205,4 @@ function stepsName(value: string | true, request: BuildRequest): string {
     .replaceAll(/[^a-z0-9]+/g, "-")
     .replaceAll(/^-+|-+$/g, "");
   return `dfdebug/${name || "context"}`;
-}
-
-/** Tags the state of every step that was built as NAME:step-<number>. */
-async function keepSteps(build: Build, name: string, io: CliIo): Promise<void> {
-  for (const step of build.steps) {
-    if (!build.isBuilt(step)) continue;
-    try {
-      await build.saveImage(await build.after(step, {}), `${name}:step-${String(step.number)}`, {});
-    } catch (error) {
-      io.stderr.write(`Step ${String(step.number)} could not be kept: ${errorMessage(error)}\n`);
-    }
-  }
 }

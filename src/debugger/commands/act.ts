@@ -22,6 +22,7 @@ export const actCommands: readonly DebuggerCommand[] = [
     aliases: ["sh"],
     usage: "shell [--dirty]",
     summary: "open a shell at the step, its instruction typed",
+    options: ["--dirty"],
     help: "A container on the state before the step (at the end: on the final one), in the step's exact environment. --dirty opens what the failed step left behind instead. What you change there is not kept.",
     async run(context, args) {
       const dirty = takeOption(args, "--dirty");
@@ -35,6 +36,7 @@ export const actCommands: readonly DebuggerCommand[] = [
     aliases: ["tb"],
     usage: "toolbox [--dirty]",
     summary: "open the toolbox with the step's filesystem at /target",
+    options: ["--dirty"],
     help: "The outside view: the toolbox's own root, with everything that is installed there, and the state before the step at /target.",
     async run(context, args) {
       const dirty = takeOption(args, "--dirty");
@@ -47,6 +49,7 @@ export const actCommands: readonly DebuggerCommand[] = [
     aliases: ["x"],
     usage: "exec [--dirty] COMMAND",
     summary: "run a command in the step's environment and print its output",
+    options: ["--dirty"],
     help: "Runs a command through the step's SHELL on the state before the step, or with --dirty on what the failed step left. What it changes is not kept.",
     async run(context, _args, rest) {
       const { session, stopped, io, signal } = context;
@@ -106,6 +109,7 @@ export const actCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "set ENV|ARG NAME=VALUE",
     summary: "try another value of a variable from here on",
+    completes: ["assignment"],
     help: "As a line of the Dockerfile before this step, in memory only: no file is touched, and a change that you write does not have it. At a FROM, set ARG sets a global ARG.",
     async run({ session, io }, _args, rest) {
       const trial = parseTrial(rest);
@@ -120,6 +124,7 @@ export const actCommands: readonly DebuggerCommand[] = [
     summary: "copy files out of a step's state to this machine",
     help: "Copies a file, a folder or a symlink of the state before the step, of another step's (STEP:PATH), or with --dirty of what the failed step left. -f replaces files that exist.",
     completes: ["path"],
+    options: ["-f", "--dirty"],
     async run(context, args) {
       const force = takeOption(args, "-f");
       const dirty = takeOption(force.rest, "--dirty");
@@ -224,8 +229,7 @@ async function retryWith(context: CommandContext, text: string, step = context.s
   const state = await session.retry(text, step);
   if (state.kind !== "stopped" || state.reason === "failure" || state.reason === "pause") return;
   if (!session.pendingFix) await io.print(`Step ${String(state.step.number)} works now as it is written`);
-  await settleFix(context);
-  await session.continue();
+  if (await settleFix(context)) await session.continue();
 }
 
 /** The editor again and again, until the text can be read or the user gives up. */

@@ -13,7 +13,7 @@ export const breakpointCommands: readonly DebuggerCommand[] = [
     usage: "break SPEC [if COND]",
     summary: "stop before a step",
     help: specHelp,
-    completes: ["spec"],
+    completes: ["spec", "condition"],
     run: (context, _args, rest) => set(context, "break", rest, false),
   },
   {
@@ -22,7 +22,7 @@ export const breakpointCommands: readonly DebuggerCommand[] = [
     usage: "tbreak SPEC [if COND]",
     summary: "stop before a step once",
     help: `As break; it goes away when it has stopped the build. ${specHelp}`,
-    completes: ["spec"],
+    completes: ["spec", "condition"],
     run: (context, _args, rest) => set(context, "tbreak", rest, true),
   },
   {
@@ -71,7 +71,7 @@ export const breakpointCommands: readonly DebuggerCommand[] = [
     usage: "condition NUMBER [COND]",
     summary: "give a breakpoint a condition, or take it away",
     help: specHelp,
-    completes: ["breakpoint"],
+    completes: ["breakpoint", "condition"],
     async run({ session, io }, args, rest) {
       const [id] = args;
       if (id === undefined)

@@ -12,7 +12,7 @@ export interface CommandContext {
 }
 
 /** What a word of a command's arguments can be, for completion. */
-export type Completes = "path" | "spec" | "variable" | "breakpoint" | "command";
+export type Completes = "path" | "spec" | "condition" | "variable" | "assignment" | "breakpoint" | "command";
 
 /** One debugger command: the same table makes the prompt, its help, scripts and docs/commands.md. */
 export interface DebuggerCommand {
@@ -26,6 +26,8 @@ export interface DebuggerCommand {
   /** An empty line runs it again, as in gdb. */
   readonly repeats?: boolean;
   readonly completes?: readonly Completes[];
+  /** For completion. */
+  readonly options?: readonly string[];
   /** `args` are the words of the line, `rest` is the line behind the command's name. Rejects with DfdebugError. */
   run(context: CommandContext, args: readonly string[], rest: string): Promise<void>;
 }

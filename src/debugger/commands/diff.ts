@@ -26,6 +26,7 @@ export const diffCommand: DebuggerCommand = {
   summary: "show what a step, or steps from one to another, changed",
   help: "Without a step: the one before. A (added), M (changed), D (deleted) with sizes, modes and owners, and the lines of text files that changed; folders that are new as a whole are one line, -a lists what is in them. PATHs (absolute) limit it, and show the text of new files, too. --dirty: what the failed step did before it died. --file: the change to the Dockerfile that is not written.",
   completes: ["spec", "path"],
+  options: ["-a", "--dirty", "--file"],
   async run(context, args) {
     const all = takeOption(args, "-a");
     const file = takeOption(all.rest, "--file");

@@ -124,6 +124,7 @@ export const lookCommands: readonly DebuggerCommand[] = [
     summary: "list a folder of the step's state",
     help: `Lists a folder, or a file, of the filesystem as it is before the step. ${pathHelp}`,
     completes: ["path"],
+    options: ["--dirty"],
     async run(context, args) {
       const dirty = takeOption(args, "--dirty");
       refuseOptions("ls", dirty.rest, "ls [--dirty] [[STEP:]PATH]");
@@ -142,6 +143,7 @@ export const lookCommands: readonly DebuggerCommand[] = [
     summary: "print a file of the step's state",
     help: `Prints a file of the filesystem as it is before the step. Control characters are taken out; cp keeps them. ${pathHelp}`,
     completes: ["path"],
+    options: ["--dirty"],
     async run(context, args) {
       const dirty = takeOption(args, "--dirty");
       refuseOptions("cat", dirty.rest, "cat [--dirty] [STEP:]PATH");

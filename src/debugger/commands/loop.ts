@@ -6,7 +6,8 @@ import { executeLine, findCommand, words } from "./table.js";
 
 /** A line of commands, or why there is none. */
 export type CommandLine =
-  | { readonly kind: "line"; readonly text: string }
+  /** One that may not fail ends, with its error, the script that it stands in. */
+  | { readonly kind: "line"; readonly text: string; readonly mayFail: boolean }
   /** Ctrl-C at the prompt: nothing is run. */
   | { readonly kind: "interrupt" }
   /** Ctrl-D: the person wants to leave. */
@@ -14,8 +15,14 @@ export type CommandLine =
   /** No more commands will come. */
   | { readonly kind: "end" };
 
-/** Waits for a change of what is built. Rejects with CancelledError when it is interrupted. */
-export type Watch = (signal: AbortSignal) => Promise<{ readonly dockerfile: string; readonly contextChanged: boolean }>;
+/**
+ * Waits for a change of what is built; `known` is the Dockerfile's text in the file as the session knows it. Rejects with
+ * CancelledError when it is interrupted.
+ */
+export type Watch = (
+  signal: AbortSignal,
+  known: string,
+) => Promise<{ readonly dockerfile: string; readonly contextChanged: boolean }>;
 
 export interface LoopOptions {
   readonly entry: boolean;
@@ -26,6 +33,8 @@ export interface LoopOptions {
   next(stopped: StoppedState): Promise<CommandLine>;
   /** `--watch`: resolves with what changed on disk; commands are asked for where it is interrupted. */
   readonly watch: Watch | undefined;
+  /** A command that may not fail has failed: gives what ends the session, undefined where somebody else goes on. */
+  scriptFailed?(command: string, error: DfdebugError): DfdebugError | undefined;
   /** Shows a stop, and does what is to be done there without being asked. */
   atStop(stopped: StoppedState): Promise<void>;
 }
@@ -55,7 +64,9 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
       const text = line.text.trim() === "" ? repeated : line.text.trim();
       if (text === "" || text.startsWith("#")) continue;
       repeated = findCommand(words(text)[0] ?? "")?.repeats ? text : "";
-      await executeLine(context, text);
+      const failed = await executeLine(context, text);
+      const final = failed && !line.mayFail ? options.scriptFailed?.(text, failed) : undefined;
+      if (final) await session.terminate(final);
     } else if (line.kind === "leave") await executeLine(context, "quit");
     else if (line.kind === "end") {
       if (stopped.reason === "failure") await session.terminate();
@@ -67,11 +78,14 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
 /** At a failure: waits for a change on disk and goes on with it; a Dockerfile that cannot be read is shown, and waited on. */
 async function waitForChange(session: DebugSession, stopped: StoppedState, options: LoopOptions): Promise<void> {
   const { watch, io } = options;
+  let contextChanged = false;
   while (watch && session.state === stopped) {
     await io.print("Waiting for a change of the Dockerfile or the context (Ctrl-C: no longer)");
     try {
-      const change = await watch(options.signal() ?? new AbortController().signal);
-      await session.reload(change.dockerfile, change);
+      const change = await watch(options.signal() ?? new AbortController().signal, session.fileSource);
+      // A change of the context counts until a Dockerfile that can be read goes with it.
+      contextChanged ||= change.contextChanged;
+      await session.reload(change.dockerfile, { contextChanged });
     } catch (error) {
       if (error instanceof CancelledError && session.state === stopped) return;
       if (!(error instanceof DfdebugError) || session.state !== stopped) throw error;

@@ -11,8 +11,7 @@ export const movementCommands: readonly DebuggerCommand[] = [
     help: "At a failed step it runs again as it is. Without a breakpoint ahead the rest of the build runs with the engine's full parallelism, and the image is made.",
     repeats: true,
     async run(context) {
-      await settleFix(context);
-      await context.session.continue();
+      if (await settleFix(context)) await context.session.continue();
     },
   },
   {
@@ -90,20 +89,27 @@ export const movementCommands: readonly DebuggerCommand[] = [
   },
 ];
 
-/** A change that the user made and that is not in the file: it is shown and written on a yes before the build goes on. */
-export async function settleFix({ session, io }: CommandContext): Promise<void> {
+/**
+ * A change that the user made and that is not in the file: it is shown, and written on a yes before the build goes on. False
+ * where it could not be written: then the build does not go on, and the change can still be seen.
+ */
+export async function settleFix({ session, io }: CommandContext): Promise<boolean> {
   const { pendingFix } = session;
-  if (!pendingFix) return;
+  if (!pendingFix) return true;
   await io.print("", ...diffLines(pendingFix.diff));
-  if (await io.confirm("Write this change?", false)) {
-    try {
-      await session.writeFix();
-      await io.print(`Wrote ${session.build.dockerfile.file}`);
-    } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
-      await io.error(error);
-    }
-  } else session.discardFix();
+  if (!(await io.confirm("Write this change?", false))) {
+    session.discardFix();
+    return true;
+  }
+  try {
+    await session.writeFix();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    await io.error(error);
+    return false;
+  }
+  await io.print(`Wrote ${session.build.dockerfile.file}`);
+  return true;
 }
 
 /** A unified diff with its lines toned. */

@@ -55,17 +55,22 @@ export function findCommand(name: string): DebuggerCommand | undefined {
   return begun.length === 1 ? begun[0] : undefined;
 }
 
-/** Runs one command line. What it says of errors is shown, and the session goes on; rejects when the session has ended by one. */
-export async function executeLine(context: CommandContext, line: string): Promise<void> {
+/**
+ * Runs one command line. Its error is shown, and given back, and the session goes on; rejects when the session has ended by
+ * one.
+ */
+export async function executeLine(context: CommandContext, line: string): Promise<DfdebugError | undefined> {
   const [name = "", ...args] = words(line);
   const rest = line.trim().slice(name.length).trim();
   try {
     const command = findCommand(name);
     if (!command) throw unknownCommand(name);
     await command.run(context, args, rest);
+    return undefined;
   } catch (error) {
     if (!(error instanceof DfdebugError) || context.session.state.kind === "ended") throw error;
     await context.io.error(error);
+    return error;
   }
 }
 

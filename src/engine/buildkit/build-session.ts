@@ -1,5 +1,6 @@
 import type { Dockerfile } from "../../dockerfile/syntax.js";
 import { withoutSyntaxDirective } from "../../dockerfile/edit.js";
+import { dockerignoreText } from "../context.js";
 import type { BuildRequest } from "../engine.js";
 import { frontendOptions, type LocalNames } from "./frontend.js";
 import type { BuildkitSession } from "./session/session.js";
@@ -14,12 +15,15 @@ export class BuildSession {
   private readonly request: BuildRequest;
   /** Where the engine itself fetches the context from. */
   private readonly contextUrl: string | undefined;
+  /** What is served beside the Dockerfile as its own ignore file, which the frontend prefers to the context's. */
+  private dockerignore: string | undefined;
 
   constructor(session: BuildkitSession, id: string, request: BuildRequest, contextUrl: string | undefined) {
     this.session = session;
     this.id = id;
     this.request = request;
     this.contextUrl = contextUrl;
+    this.dockerignore = request.dockerignore;
   }
 
   /**
@@ -30,12 +34,22 @@ export class BuildSession {
     const name = generation === 1 ? "dockerfile" : `dockerfile-${String(generation)}`;
     if (dockerfile) {
       const text = this.request.ignoreSyntax ? withoutSyntaxDirective(dockerfile) : dockerfile.source;
-      const { dockerfileName, dockerignore } = this.request;
+      const { dockerfileName } = this.request;
       const files = new Map([[dockerfileName, Buffer.from(text)]]);
-      if (dockerignore !== undefined) files.set(`${dockerfileName}.dockerignore`, Buffer.from(dockerignore));
+      if (this.dockerignore !== undefined) files.set(`${dockerfileName}.dockerignore`, Buffer.from(this.dockerignore));
       this.session.setSource(name, { kind: "memory", files });
     }
     return { context: "context", dockerfile: name, first: generation === 1 };
+  }
+
+  /**
+   * Takes the ignore file as it is on disk now into the next plan. It is served beside the Dockerfile, wherever it lies:
+   * the context's own .dockerignore is an op that BuildKit would not run again. Rejects with BuildError.
+   */
+  async readDockerignoreAgain(): Promise<void> {
+    const { context, dockerfilePath } = this.request;
+    if (context.kind !== "directory") return;
+    this.dockerignore = (await dockerignoreText(context.path, dockerfilePath))?.text ?? "";
   }
 
   /** The frontend's options for a plan. */

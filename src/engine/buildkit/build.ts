@@ -30,6 +30,7 @@ import type { Result } from "./gen/gateway.js";
 import { GatewayContainer } from "./container.js";
 import { containerSpec, dirtyRootId, ToolboxMounter } from "./environment.js";
 import { planGraph, type PlannedGraph, type StateSource } from "./planned-graph.js";
+import type { AskedRegistries } from "./registry-failure.js";
 import type { Solver, SolvedFailure } from "./solver.js";
 import type { BuildkitState } from "./state.js";
 import type { StatusReader } from "./status.js";
@@ -49,6 +50,7 @@ export interface BuildParts {
   readonly lifetime: Lifetime;
   readonly emitter: BuildEvents;
   readonly solver: Solver;
+  readonly registries: AskedRegistries;
 }
 
 /** Listeners of one build. Events before the first listener are kept for it: planning reports progress, too. */
@@ -154,6 +156,7 @@ export class BuildkitBuild implements Build {
 
   async replan(source: string, options: { signal?: AbortSignal; contextChanged?: boolean }): Promise<void> {
     const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
+    if (options.contextChanged) await this.parts.session.readDockerignoreAgain();
     const asked = await solvePlan(this.parts, dockerfile, this.plans + 1, options.signal);
     this.plans += 1;
     if (options.contextChanged) this.contextVersion += 1;
@@ -303,7 +306,7 @@ export class BuildkitBuild implements Build {
     const { status } = this.parts;
     log("buildkit", "step failed", { code: solved.error.code });
     const blamed = await this.blame(solved.error, wanted);
-    if (!blamed) throw planError(solved.error, this.parts.request, this.dockerfile);
+    if (!blamed) throw planError(solved.error, this.parts, this.dockerfile);
     const place = this.planned.place(blamed);
     const digest = place.vertex?.digest ?? solved.error.vertex;
     if (digest) await status.until(() => status.ended(digest) !== undefined, 300);
@@ -360,6 +363,6 @@ async function solvePlan(
     log("buildkit", "planned");
     return planGraph(result, { request: parts.request, dockerfile });
   } catch (error) {
-    throw error instanceof CallError ? planError(error, parts.request, dockerfile) : error;
+    throw error instanceof CallError ? planError(error, parts, dockerfile) : error;
   }
 }

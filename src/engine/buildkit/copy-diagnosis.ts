@@ -24,6 +24,13 @@ export async function diagnoseCopyStep(
   const source = origin?.op.op;
   if (source?.$case === "source" && source.value.identifier.startsWith("local://")) {
     const name = source.value.identifier.slice("local://".length);
+    if (name === "context" && input.request.context.kind === "empty")
+      return {
+        pattern: asWritten(wanted.path, input.step),
+        where: "build context, which is empty: a Dockerfile on standard input comes without one",
+        near: [],
+        excludedBy: undefined,
+      };
     const folder = contextFolder(input.request, name);
     if (folder === undefined) return undefined;
     const found = await diagnoseCopy({

@@ -1,3 +1,4 @@
+import type { CredentialLookup } from "../../docker/credentials.js";
 import { CancelledError, EngineError } from "../../errors.js";
 import { Lifetime } from "../../lifetime.js";
 import { log } from "../../log.js";
@@ -7,6 +8,7 @@ import { BuildSession, localContexts } from "./build-session.js";
 import { buildMetadata, BuildkitConnection, randomId, unary, type EngineTransport } from "./connection.js";
 import { CallError } from "./failures.js";
 import { planError } from "./failure-report.js";
+import { AskedRegistries } from "./registry-failure.js";
 import { planRequest } from "./planned-graph.js";
 import { openSolve } from "./export.js";
 import { BuildkitSession, type FileSource } from "./session/session.js";
@@ -20,7 +22,7 @@ export interface BuildkitEngineOptions {
   /** For people: the engine's version. Rejects with EngineError where the engine cannot be used at all. */
   readonly version: () => Promise<string>;
   readonly sharedKey: (contextPath: string) => string;
-  readonly credentials: (host: string) => Promise<{ username: string; secret: string } | undefined>;
+  readonly credentials: CredentialLookup;
 }
 
 /** Builds on the BuildKit inside a Docker engine. */
@@ -60,7 +62,8 @@ export class BuildkitEngine implements BuildEngine {
     try {
       const id = randomId();
       const contextUrl = contextUrlOf(request, id);
-      const session = lifetime.own(this.session(request, id, emitter));
+      const registries = new AskedRegistries(this.options.credentials);
+      const session = lifetime.own(this.session(request, id, emitter, registries));
       const [connection, socket] = await Promise.all([
         BuildkitConnection.open(this.options.transport, options),
         this.options.transport.upgrade("/session", session.headers, options),
@@ -86,7 +89,7 @@ export class BuildkitEngine implements BuildEngine {
       ).then(
         (response) => response.ExporterResponse,
         (error: unknown) => {
-          throw error instanceof CallError ? planError(error, request, request.dockerfile) : error;
+          throw error instanceof CallError ? planError(error, { request, registries }, request.dockerfile) : error;
         },
       );
       outcome.catch((error: unknown) => {
@@ -110,6 +113,7 @@ export class BuildkitEngine implements BuildEngine {
           lifetime,
           emitter,
           solver,
+          registries,
         },
         signal,
       );
@@ -128,7 +132,12 @@ export class BuildkitEngine implements BuildEngine {
     }
   }
 
-  private session(request: BuildRequest, id: string, emitter: BuildEvents): BuildkitSession {
+  private session(
+    request: BuildRequest,
+    id: string,
+    emitter: BuildEvents,
+    registries: AskedRegistries,
+  ): BuildkitSession {
     const sources = new Map<string, FileSource>();
     if (request.context.kind === "directory") sources.set("context", { kind: "directory", path: request.context.path });
     else if (request.context.kind === "empty") sources.set("context", { kind: "memory", files: new Map() });
@@ -139,7 +148,7 @@ export class BuildkitEngine implements BuildEngine {
       name: "dfdebug",
       sharedKey: this.options.sharedKey(context.kind === "directory" ? context.path : ""),
       sources,
-      credentials: this.options.credentials,
+      credentials: (host) => registries.lookup(host),
       secrets: request.secrets,
       ssh: request.ssh,
       uploads: context.kind === "archive" ? new Map([[id, () => context.stream]]) : new Map(),

@@ -3,6 +3,7 @@ import type { BuildRequest, ImageConfig } from "../engine.js";
 import { buildMetadata, randomId, unary, type BuildkitConnection } from "./connection.js";
 import { CallError } from "./failures.js";
 import { planError } from "./failure-report.js";
+import type { AskedRegistries } from "./registry-failure.js";
 import { BuildGraph } from "./graph.js";
 import type { PlannedGraph } from "./planned-graph.js";
 import { Solver } from "./solver.js";
@@ -13,7 +14,12 @@ import type { BuildkitState } from "./state.js";
  * The configuration goes with the result, for the engine's exporter reads it nowhere else. Returns the image's id.
  */
 export async function exportState(
-  parts: { connection: BuildkitConnection; request: BuildRequest; session: { id: string } },
+  parts: {
+    connection: BuildkitConnection;
+    request: BuildRequest;
+    session: { id: string };
+    registries: AskedRegistries;
+  },
   planned: PlannedGraph,
   state: BuildkitState,
   name: string | undefined,
@@ -55,7 +61,7 @@ export async function exportState(
     ending.abort();
     if (!(error instanceof CallError)) throw error;
     if (error.message === "") throw new BuildError("The image could not be made", { code: "EXPORT", cause: error });
-    throw planError(error, parts.request, planned.plan.dockerfile);
+    throw planError(error, parts, planned.plan.dockerfile);
   }
 }
 

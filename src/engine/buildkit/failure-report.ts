@@ -1,9 +1,18 @@
-import { BuildError, DockerfileError, EngineError, type DfdebugError } from "../../errors.js";
+import {
+  BuildError,
+  DockerfileError,
+  EngineError,
+  type DfdebugError,
+  type ErrorDetails,
+  type ErrorRange,
+} from "../../errors.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { BuildRequest, EngineCapabilities, Step, StepFailure } from "../engine.js";
+import { contextFailure } from "./context-failure.js";
 import { diagnoseCopyStep } from "./copy-diagnosis.js";
 import type { CallError } from "./failures.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
+import type { AskedRegistries } from "./registry-failure.js";
 import type { SolvedFailure } from "./solver.js";
 
 /** What people need to know of a failed step. */
@@ -51,10 +60,9 @@ function exitCodeIn(message: string): number | undefined {
 export function cleaned(message: string): string {
   return message
     .replace(
-      /^(?:failed to (?:solve(?: with frontend [\w.]+)?|compute cache key|create LLB definition|calculate checksum of ref [^:]+|build LLB|load cache key|do request)|rpc error: code = \w+ desc =|executor failed running)[: ]\s*/gi,
+      /^(?:(?:failed to (?:solve(?: with frontend [\w.]+)?|compute cache key|create LLB definition|calculate checksum of ref \S+(?=:\s)|build LLB|load cache key|do request)|rpc error: code = \w+ desc =|executor failed running)[: ]\s*)+/i,
       "",
     )
-    .replace(/^(?:failed to (?:solve|compute cache key|calculate checksum of ref [^:]+)):\s*/gi, "")
     .replace(/: not found: not found$/, ": not found")
     .trim();
 }
@@ -90,13 +98,6 @@ const known: readonly Known[] = [
     hint: "Give it with --ssh default (the agent at $SSH_AUTH_SOCK) or --ssh NAME=PATH.",
   },
   {
-    pattern:
-      /401 Unauthorized|403 Forbidden|unauthorized: |authorization failed|insufficient_scope|access denied|no basic auth credentials/i,
-    code: "REGISTRY_UNAUTHORIZED",
-    message: () => "The registry refused the credentials for an image, or the image does not exist there",
-    hint: "Check the image's name; then `docker login REGISTRY`. dfdebug reads the same config.json and credential helpers.",
-  },
-  {
     pattern: /x509: |certificate (?:signed by|has expired|is not)|tls: /i,
     code: "REGISTRY_TLS",
     message: () => "The registry's certificate was not accepted by the engine",
@@ -126,9 +127,10 @@ const known: readonly Known[] = [
 /** An error that belongs to no step, or that came up while the build was planned. */
 export function planError(
   error: CallError,
-  request: Pick<BuildRequest, "dockerfileName" | "ignoreSyntax">,
+  parts: { request: Pick<BuildRequest, "context" | "dockerfileName" | "ignoreSyntax">; registries: AskedRegistries },
   dockerfile: Dockerfile | undefined,
 ): DfdebugError {
+  const { request, registries } = parts;
   const words = cleaned(error.message);
   const syntax = dockerfile?.directives.find((directive) => directive.name === "syntax");
   const image = syntax?.value
@@ -144,15 +146,18 @@ export function planError(
       cause: error,
       hint: "Offline, or behind a proxy? --ignore-syntax builds with the engine's own frontend.",
     });
+  const context = contextFailure(error.message, words, request, error);
+  if (context) return context;
   const line = error.sources[0]?.startLine || lineIn(error.message);
-  const range = line ? rangeOfLine(line) : undefined;
+  const refusal = registries.refusal(error.message, words);
+  const lineOrFrom = line || lineOfImage(error.message, dockerfile, refusal?.host);
+  const range = lineOrFrom ? rangeOfLine(lineOrFrom) : undefined;
+  if (refusal) return located(refusal.message, { ...refusal, cause: error }, dockerfile, range);
   for (const entry of known) {
     const match = entry.pattern.exec(error.message);
     if (!match) continue;
     const message = `${entry.message(match)}: ${words}`;
-    const details = { code: entry.code, hint: entry.hint, cause: error };
-    if (!range || !dockerfile) return new BuildError(message, details);
-    return new DockerfileError(message, { ...details, file: dockerfile.file, range, source: dockerfile.source });
+    return located(message, { code: entry.code, hint: entry.hint, cause: error }, dockerfile, range);
   }
   const unknownFlag = /unknown flag: (\S+)|unknown instruction: (\S+)/i.exec(error.message);
   if (dockerfile && (range ?? unknownFlag))
@@ -169,13 +174,32 @@ export function planError(
   return new BuildError(words, { code: "BUILD", cause: error });
 }
 
+function located(
+  message: string,
+  details: ErrorDetails,
+  dockerfile: Dockerfile | undefined,
+  range: ErrorRange | undefined,
+): DfdebugError {
+  if (!range || !dockerfile) return new BuildError(message, details);
+  return new DockerfileError(message, { ...details, file: dockerfile.file, range, source: dockerfile.source });
+}
+
+/** Engine 20.10 says which image or registry, and not which line has it. */
+function lineOfImage(message: string, dockerfile: Dockerfile | undefined, host?: string): number | undefined {
+  const stage = dockerfile?.stages.find(({ from }) => {
+    const image = from.args[0]?.text;
+    return image !== undefined && (message.includes(image) || (host !== undefined && image.startsWith(`${host}/`)));
+  });
+  return stage?.from.range.start.line;
+}
+
 /** Engine 20.10 names the line only in words. */
 function lineIn(message: string): number | undefined {
   const match = /parse error(?: on)? line (\d+)/i.exec(message);
   return match ? Number(match[1]) : undefined;
 }
 
-function rangeOfLine(line: number): { start: { line: number; column: number }; end: { line: number; column: number } } {
+function rangeOfLine(line: number): ErrorRange {
   return { start: { line, column: 0 }, end: { line, column: 0 } };
 }
 

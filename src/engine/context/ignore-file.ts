@@ -47,13 +47,22 @@ export async function dockerignoreFor(
   contextDir: string,
   dockerfilePath: string | undefined,
 ): Promise<readonly IgnorePattern[]> {
+  const found = await dockerignoreText(contextDir, dockerfilePath);
+  return found ? readIgnoreFile(found.text, found.file) : [];
+}
+
+/** The file that dockerignoreFor reads, by its base name; undefined where there is none. Rejects with BuildError. */
+export async function dockerignoreText(
+  contextDir: string,
+  dockerfilePath: string | undefined,
+): Promise<{ readonly file: string; readonly text: string } | undefined> {
   if (dockerfilePath !== undefined) {
-    const own = `${basename(dockerfilePath)}.dockerignore`;
-    const text = await readIfThere(join(dirname(dockerfilePath), own));
-    if (text !== undefined) return readIgnoreFile(text, own);
+    const file = `${basename(dockerfilePath)}.dockerignore`;
+    const text = await readIfThere(join(dirname(dockerfilePath), file));
+    if (text !== undefined) return { file, text };
   }
   const text = await readIfThere(join(contextDir, ".dockerignore"));
-  return text === undefined ? [] : readIgnoreFile(text, ".dockerignore");
+  return text === undefined ? undefined : { file: ".dockerignore", text };
 }
 
 /** The line that keeps `path` (slash-separated, relative to the context) out of it; undefined where it is in. Throws BuildError. */

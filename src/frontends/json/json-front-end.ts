@@ -1,10 +1,11 @@
 import { StringDecoder } from "node:string_decoder";
 import type { CommandIo, Line } from "../../debugger/commands/io.js";
-import { runCommandLoop, type CommandLine, type Watch } from "../../debugger/commands/loop.js";
+import { runCommandLoop, type Watch } from "../../debugger/commands/loop.js";
+import type { Script } from "../../debugger/commands/script.js";
 import { runAtStep } from "../../debugger/run-at-step.js";
 import type { DebugSession } from "../../debugger/session.js";
 import type { SessionEvent, SessionResult, StoppedState } from "../../debugger/state.js";
-import type { Step } from "../../engine/engine.js";
+import type { Step, StepFailure } from "../../engine/engine.js";
 import { DfdebugError } from "../../errors.js";
 
 export interface JsonOptions {
@@ -17,9 +18,11 @@ export interface JsonOptions {
   /** Stop before the first step. */
   readonly entry: boolean;
   /** Debugger commands; undefined: none, the build goes on at each stop and ends at a failure. */
-  readonly script: AsyncIterator<string> | undefined;
+  readonly script: Script | undefined;
   readonly signal: AbortSignal | undefined;
 }
+
+type StepEvent = Extract<SessionEvent, { type: "step" }>;
 
 /** Bytes of a diagnostic's output that an `exec` object holds at most, of each stream. */
 const execLimit = 1024 * 1024;
@@ -35,7 +38,8 @@ export async function runJsonFrontEnd(session: DebugSession, options: JsonOption
       watch: options.watch,
       io: writer,
       signal: () => options.signal,
-      next: () => writer.command(),
+      next: async () => (await options.script?.command()) ?? { kind: "end" },
+      scriptFailed: (command, error) => options.script?.failure(command, error),
       atStop: async (stopped) => {
         for (const command of options.execCommands) await writer.exec(stopped, command);
       },
@@ -49,6 +53,7 @@ class JsonWriter implements CommandIo {
   readonly interactive = undefined;
   private readonly session: DebugSession;
   private readonly options: JsonOptions;
+  private readonly failed: StepEvent[] = [];
   private readonly decoders = new Map<string, StringDecoder>();
 
   constructor(session: DebugSession, options: JsonOptions) {
@@ -80,17 +85,21 @@ class JsonWriter implements CommandIo {
       case "plan":
         this.plan();
         break;
-      case "step": {
-        const { step, status, durationMs } = event;
-        const failure = this.failureOf(step);
+      case "step":
+        // How a step failed is known a moment later, when the session stops there.
+        if (event.status === "failed") this.failed.push(event);
+        else this.step(event);
+        break;
+      case "kept":
         this.write("step", {
-          number: step.number,
-          status,
-          ...(durationMs === undefined ? {} : { durationMs: Math.round(durationMs) }),
-          ...(status === "failed" && failure?.exitCode !== undefined ? { exitCode: failure.exitCode } : {}),
+          number: event.step.number,
+          status: this.session.statusOf(event.step) ?? "done",
+          image: event.image,
         });
         break;
-      }
+      case "notKept":
+        this.write("warning", { number: event.step.number, message: `not kept: ${event.message}` });
+        break;
       case "log":
         this.log(event.step, event.stream, event.data);
         break;
@@ -102,9 +111,11 @@ class JsonWriter implements CommandIo {
         });
         break;
       case "stopped":
+        this.tellFailed(event.state.failure);
         this.stopped(event.state);
         break;
       case "ended":
+        this.tellFailed(undefined);
         this.ended(event.result);
         break;
       default:
@@ -112,10 +123,18 @@ class JsonWriter implements CommandIo {
     }
   }
 
-  /** The next debugger command. */
-  async command(): Promise<CommandLine> {
-    const text = await this.line();
-    return text === undefined ? { kind: "end" } : { kind: "line", text };
+  private step({ step, status, durationMs }: StepEvent, exitCode?: number): void {
+    this.write("step", {
+      number: step.number,
+      status,
+      ...(durationMs === undefined ? {} : { durationMs: Math.round(durationMs) }),
+      ...(exitCode === undefined ? {} : { exitCode }),
+    });
+  }
+
+  private tellFailed(failure: StepFailure | undefined): void {
+    for (const event of this.failed.splice(0))
+      this.step(event, event.step === failure?.step ? failure.exitCode : undefined);
   }
 
   /** What a debugger command prints: `output` {text}, a line each. */
@@ -128,18 +147,13 @@ class JsonWriter implements CommandIo {
     this.write("error", { code, message: error.message, ...(hint === undefined ? {} : { hint }) });
   }
 
-  question(): Promise<string | undefined> {
-    return this.line();
+  async question(): Promise<string | undefined> {
+    return this.options.script?.line();
   }
 
   async confirm(_question: string, preset: boolean): Promise<boolean> {
-    const answer = (await this.line())?.trim();
+    const answer = (await this.options.script?.line())?.trim();
     return answer === "" ? preset : /^y(es)?$/i.test(answer ?? "");
-  }
-
-  private async line(): Promise<string | undefined> {
-    const next = await this.options.script?.next();
-    return next?.done === false ? next.value : undefined;
   }
 
   /** Runs a diagnostic and reports it as a whole. */
@@ -162,6 +176,7 @@ class JsonWriter implements CommandIo {
       reason,
       ...(note === undefined ? {} : { note }),
       number: step.number,
+      at: state.at,
       stage: step.stage.label,
       line: step.instruction.range.start.line,
       instruction: step.instruction.keyword,
@@ -200,11 +215,6 @@ class JsonWriter implements CommandIo {
     if (!decoder) this.decoders.set(key, (decoder = new StringDecoder("utf8")));
     const text = decoder.write(data);
     if (text !== "") this.write("log", { number: step.number, stream: stream === 1 ? "stdout" : "stderr", text });
-  }
-
-  private failureOf(step: Step): { exitCode: number | undefined } | undefined {
-    const { state } = this.session;
-    return state.kind === "stopped" && state.step === step ? state.failure : undefined;
   }
 
   private write(type: string, fields: object): void {

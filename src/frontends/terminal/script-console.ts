@@ -1,11 +1,13 @@
 import type { CommandLine } from "../../debugger/commands/loop.js";
 import type { CommandIo, Line } from "../../debugger/commands/io.js";
+import type { Script } from "../../debugger/commands/script.js";
 import { renderError } from "./error-text.js";
 import { renderLine } from "./render.js";
 import { detectStyle, type Environment, type Style } from "./style.js";
 
 export interface ScriptConsoleOptions {
-  readonly lines: AsyncIterator<string>;
+  /** Undefined: nobody answers. */
+  readonly script: Script | undefined;
   readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
   readonly env: Environment;
   readonly beforeOutput: () => void;
@@ -36,19 +38,15 @@ export class ScriptConsole implements CommandIo {
     this.options.output.write(renderError(error, { stream: this.options.output, env: this.options.env }));
   }
 
-  /** The next command. Empty lines and comments are not shown. */
+  /** The next command, shown as if it were typed. */
   async command(prompt: string): Promise<CommandLine> {
-    for (;;) {
-      const text = await this.line();
-      if (text === undefined) return { kind: "end" };
-      if (text.trim() === "" || text.trimStart().startsWith("#")) continue;
-      await this.print(`${prompt}${text}`);
-      return { kind: "line", text };
-    }
+    const line = (await this.options.script?.command()) ?? { kind: "end" };
+    if (line.kind === "line") await this.print(`${prompt}${line.text}`);
+    return line;
   }
 
   async question(prompt: string): Promise<string | undefined> {
-    const text = await this.line();
+    const text = await this.options.script?.line();
     await this.print(`${prompt}${text ?? ""}`);
     return text;
   }
@@ -57,10 +55,5 @@ export class ScriptConsole implements CommandIo {
     const answer = await this.question(`${question} ${preset ? "[Y/n]" : "[y/N]"} `);
     if (answer === undefined) return false;
     return answer.trim() === "" ? preset : /^y(es)?$/i.test(answer.trim());
-  }
-
-  private async line(): Promise<string | undefined> {
-    const next = await this.options.lines.next();
-    return next.done ? undefined : next.value;
   }
 }

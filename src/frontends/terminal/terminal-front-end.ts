@@ -1,6 +1,7 @@
 import { openShell, offerFix } from "../../debugger/commands/act.js";
 import type { CommandIo } from "../../debugger/commands/io.js";
 import { runCommandLoop, type CommandLine, type Watch } from "../../debugger/commands/loop.js";
+import type { Script } from "../../debugger/commands/script.js";
 import { completeLine } from "../../debugger/commands/complete.js";
 import { StreamPrinter } from "../../debugger/commands/stream-printer.js";
 import { failureCard } from "../../debugger/card.js";
@@ -16,7 +17,8 @@ import { PlainProgress } from "./plain-progress.js";
 import { renderLine } from "./render.js";
 import { ScriptConsole } from "./script-console.js";
 import { changeLine, stopLines } from "./stop-text.js";
-import { canRedraw, detectStyle, type Environment } from "./style.js";
+import { sanitizeLine } from "./sanitize.js";
+import { canRedraw, detectStyle, formatCount, type Environment } from "./style.js";
 
 export interface TerminalOptions {
   readonly onFailure: "shell" | "prompt" | "report";
@@ -32,7 +34,7 @@ export interface TerminalOptions {
   /** Stop before the first step. */
   readonly entry: boolean;
   /** Debugger commands that are run before anybody is asked; undefined: none. */
-  readonly script: AsyncIterator<string> | undefined;
+  readonly script: Script | undefined;
   /** Diagnostics to run at each stop. */
   readonly execCommands: readonly string[];
   /** `--watch`: waits for a change of what is built. */
@@ -62,6 +64,8 @@ class TerminalFrontEnd {
   private command = new AbortController();
   /** The step whose shell was opened last: a shell opens by itself once at each step that fails. */
   private shellAt: string | undefined;
+  /** Names of the images that --keep-steps made. */
+  private readonly kept: string[] = [];
 
   constructor(session: DebugSession, options: TerminalOptions) {
     this.session = session;
@@ -74,7 +78,7 @@ class TerminalFrontEnd {
       const { stdin, stdout } = options;
       this.console = new Console({ stdin, output: stdout.isTTY ? stdout : stderr, env, beforeOutput });
     }
-    if (script) this.script = new ScriptConsole({ lines: script, output: options.stdout, env, beforeOutput });
+    if (script) this.script = new ScriptConsole({ script, output: options.stdout, env, beforeOutput });
   }
 
   async run(): Promise<SessionResult> {
@@ -91,10 +95,11 @@ class TerminalFrontEnd {
         io: this.io(),
         signal: () => this.commandSignal(),
         next: (stopped) => this.nextCommand(stopped),
+        scriptFailed: (command, error) => this.scriptFailed(command, error),
         atStop: (stopped) => this.atStop(stopped),
       });
       this.endProgress();
-      if (result.status === "built" && options.progress !== "quiet") this.built(result);
+      if (options.progress !== "quiet") this.ended(result);
       return result;
     } catch (error) {
       this.endProgress(true);
@@ -122,7 +127,7 @@ class TerminalFrontEnd {
   /** Standard error as a place to print to, where nobody answers. */
   private get messages(): ScriptConsole {
     const { stderr, env } = this.options;
-    return new ScriptConsole({ lines: noLines, output: stderr, env, beforeOutput: () => this.endProgress() });
+    return new ScriptConsole({ script: undefined, output: stderr, env, beforeOutput: () => this.endProgress() });
   }
 
   private commandSignal(): AbortSignal {
@@ -146,8 +151,21 @@ class TerminalFrontEnd {
     return line;
   }
 
+  /** A script that cannot go on gives the prompt, where somebody sits there. */
+  private scriptFailed(command: string, error: DfdebugError): DfdebugError | undefined {
+    this.script = undefined;
+    return this.console ? undefined : this.options.script?.failure(command, error);
+  }
+
   private event(event: SessionEvent): void {
-    if (this.options.progress === "quiet") return;
+    if (event.type === "kept") this.kept.push(event.image);
+    if (event.type === "notKept") {
+      this.endProgress();
+      this.options.stderr.write(
+        `Step ${String(event.step.number)} could not be kept: ${sanitizeLine(event.message)}\n`,
+      );
+    }
+    if (this.options.progress === "quiet" || event.type === "kept" || event.type === "notKept") return;
     this.progress ??= this.makeProgress();
     this.progress.take(event);
   }
@@ -212,7 +230,7 @@ class TerminalFrontEnd {
     const { stdout, stderr, env, signal } = this.options;
     const style = detectStyle(stderr, env);
     const write = (stream: NodeJS.WriteStream) =>
-      new ScriptConsole({ lines: noLines, output: stream, env, beforeOutput: () => undefined });
+      new ScriptConsole({ script: undefined, output: stream, env, beforeOutput: () => undefined });
     stderr.write(`${renderLine([{ text: `$ ${command}`, tone: "bold" }], style)}\n`);
     const [out, err] = [new StreamPrinter(write(stdout)), new StreamPrinter(write(stderr))];
     const output = { stdout: (data: Uint8Array) => out.stdout(data), stderr: (data: Uint8Array) => err.stderr(data) };
@@ -239,11 +257,16 @@ class TerminalFrontEnd {
     });
   }
 
-  private built(result: Extract<SessionResult, { status: "built" }>): void {
+  private ended(result: SessionResult): void {
+    const { stderr } = this.options;
+    const [first, last] = [this.kept[0], this.kept.at(-1)];
+    if (first !== undefined && last !== undefined)
+      stderr.write(
+        `Kept ${formatCount(this.kept.length, "step")}: ${first === last ? first : `${first} to ${last}`}\n`,
+      );
+    if (result.status !== "built") return;
     const { names, imageId } = result.image;
     const as = names.length > 0 ? ` as ${names.join(", ")}` : "";
-    this.options.stderr.write(`Built ${imageId.slice(0, 19)}${as}\n`);
+    stderr.write(`Built ${imageId.slice(0, 19)}${as}\n`);
   }
 }
-
-const noLines: AsyncIterator<string> = { next: async () => ({ done: true, value: undefined }) };

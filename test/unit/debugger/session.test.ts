@@ -130,16 +130,24 @@ describe("DebugSession", () => {
     expect(session.state).toMatchObject({ kind: "ended", result: { status: "error" } });
   });
 
-  it("runs the hook once, while the build is open", async () => {
-    const calls: string[] = [];
+  it("keeps the states of built steps once, while the build is open, and tells of each", async () => {
     const build = new FakeBuild(failing);
-    await using session = new DebugSession(build, {
-      beforeEnd: async () => {
-        calls.push(`finished ${String(build.finished)}`);
-      },
+    await using session = new DebugSession(build, { keepAs: "kept" });
+    const told: string[] = [];
+    session.subscribe((event) => {
+      if (event.type === "kept") told.push(`${String(event.step.number)} ${event.image}`);
+      if (event.type === "ended") told.push(event.result.status);
     });
     await session.start();
     await session.terminate();
-    expect(calls).toEqual(["finished 0"]);
+    await session.terminate();
+    expect(build.finished).toBe(0);
+    expect(told).toEqual([
+      ...build.steps
+        .filter((step) => build.isBuilt(step))
+        .map(({ number }) => `${String(number)} kept:step-${String(number)}`),
+      "failed",
+    ]);
+    expect(told.length).toBeGreaterThan(1);
   });
 });

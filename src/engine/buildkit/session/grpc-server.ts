@@ -6,6 +6,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import { DfdebugError, errorMessage } from "../../../errors.js";
 import { log } from "../../../log.js";
 import { frame, MessageSplitter } from "./grpc-frames.js";
@@ -99,6 +100,8 @@ export class GrpcServer {
   /** Serves on `socket`, which is the server's from now on. */
   serve(socket: Duplex): void {
     socket.once("close", this.finish);
+    // Over TLS Node's server goes by ALPN alone, which docker's engine has none of: HTTP/2 was agreed by the upgrade.
+    if (socket instanceof TLSSocket) socket.alpnProtocol = "h2";
     // Emitting a connection is the documented way to hand over a socket that was not accepted by the server itself.
     this.server.emit("connection", socket);
   }

@@ -1,8 +1,6 @@
+import type { CredentialLookup } from "../../../docker/credentials.js";
 import type { GrpcMethod } from "./grpc-server.js";
 import { bytesField, encodeMessage } from "./protobuf.js";
-
-/** A registry's credentials by its host name; undefined: none, pull anonymously. */
-export type CredentialLookup = (host: string) => Promise<{ username: string; secret: string } | undefined>;
 
 /**
  * moby.filesync.v1.Auth/Credentials. GetTokenAuthority and FetchToken are left unserved on purpose: told UNIMPLEMENTED,
@@ -13,7 +11,7 @@ export function getCredentials(lookup: CredentialLookup): GrpcMethod {
     kind: "unary",
     answer: async (request) => {
       const found = await lookup(bytesField(request, 1).toString());
-      return found ? encodeMessage({ 1: found.username, 2: found.secret }) : new Uint8Array();
+      return found.secret === undefined ? new Uint8Array() : encodeMessage({ 1: found.username, 2: found.secret });
     },
   };
 }

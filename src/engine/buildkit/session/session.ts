@@ -1,9 +1,10 @@
 import type { Duplex, Readable } from "node:stream";
 import type { SecretSource, SshSource } from "../../engine.js";
+import type { CredentialLookup } from "../../../docker/credentials.js";
 import { log } from "../../../log.js";
 import type { FileSource } from "./file-tree.js";
 import { GrpcServer, type GrpcMethod } from "./grpc-server.js";
-import { getCredentials, type CredentialLookup } from "./registry-auth.js";
+import { getCredentials } from "./registry-auth.js";
 import { getSecret } from "./secrets.js";
 import { SshAgents } from "./ssh.js";
 import { pullUpload } from "./upload.js";

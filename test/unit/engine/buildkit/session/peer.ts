@@ -33,7 +33,7 @@ export class Peer implements AsyncDisposable {
       name: "test",
       sharedKey: "key",
       sources: new Map(),
-      credentials: async () => undefined,
+      credentials: async () => ({ secret: undefined, reason: "none" }),
       secrets: [],
       ssh: [],
       uploads: new Map(),

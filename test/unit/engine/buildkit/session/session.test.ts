@@ -70,7 +70,10 @@ describe("the connection", () => {
 describe("credentials", () => {
   test("are those of the host, and empty where there are none", async () => {
     await using peer = await Peer.open({
-      credentials: async (host) => (host === "r.example" ? { username: "ann", secret: "s3cret" } : undefined),
+      credentials: async (host) =>
+        host === "r.example"
+          ? { username: "ann", secret: "s3cret", source: "test" }
+          : { secret: undefined, reason: "none" },
     });
     const { answer } = await peer.unary(credentials, encodeMessage({ 1: "r.example" }));
     expect([bytesField(answer, 1).toString(), bytesField(answer, 2).toString()]).toEqual(["ann", "s3cret"]);

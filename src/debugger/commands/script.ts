@@ -1,0 +1,59 @@
+import { UsageError, type DfdebugError } from "../../errors.js";
+import type { CommandLine } from "./loop.js";
+
+export interface ScriptOptions {
+  /** What people call it: the file's name. */
+  readonly name: string;
+  /**
+   * A command that fails ends the script, for those behind it were written for what it should have done. Not where somebody
+   * may sit behind standard input, who sees the error and knows what to do.
+   */
+  readonly strict: boolean;
+}
+
+/** Debugger commands that nobody types, line by line. Questions are answered by its lines, too. */
+export class Script {
+  readonly name: string;
+  private readonly strict: boolean;
+  private readonly lines: AsyncIterator<string>;
+  private number = 0;
+
+  constructor(lines: AsyncIterator<string>, options: ScriptOptions) {
+    this.lines = lines;
+    this.name = options.name;
+    this.strict = options.strict;
+  }
+
+  /** Whether anything was read of it. */
+  get isUsed(): boolean {
+    return this.number > 0;
+  }
+
+  /** The next line, as it stands; undefined behind the last. Rejects with UsageError where it cannot be read. */
+  async line(): Promise<string | undefined> {
+    this.number += 1;
+    const next = await this.lines.next();
+    return next.done ? undefined : next.value;
+  }
+
+  /** The next command, without empty lines, comments, and the `-` in front of one that may fail. */
+  async command(): Promise<CommandLine> {
+    for (;;) {
+      const line = await this.line();
+      if (line === undefined) return { kind: "end" };
+      const written = line.trim();
+      if (written === "" || written.startsWith("#")) continue;
+      const mayFail = !this.strict || written.startsWith("-");
+      return { kind: "line", text: written.replace(/^-\s*/, ""), mayFail };
+    }
+  }
+
+  /** What ended the script. */
+  failure(command: string, error: DfdebugError): UsageError {
+    return new UsageError(`${this.name}, line ${String(this.number)}: ${command}: ${error.message}`, {
+      code: "SCRIPT_FAILED",
+      hint: "The commands behind it were not run. A line with - in front may fail.",
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,52 @@
+import { unifiedDiff } from "../dockerfile/edit.js";
+import type { Build } from "../engine/engine.js";
+import { SessionStateError, UsageError } from "../errors.js";
+import { writeDockerfile } from "./dockerfile-file.js";
+import type { PendingFix } from "./state.js";
+import { withoutTrials } from "./trial.js";
+
+/** The Dockerfile that is built, beside the one in the file: what became different, and what is to become of it. */
+export class Draft {
+  private readonly build: Build;
+  private readonly path: string | undefined;
+  private source: string;
+  /** A change that is for this build only, as the user said. */
+  private kept: string | undefined;
+
+  constructor(build: Build, path: string | undefined) {
+    this.build = build;
+    this.path = path;
+    this.source = build.dockerfile.source;
+  }
+
+  /** The text in the file, as far as the session knows. */
+  get fileSource(): string {
+    return this.source;
+  }
+
+  /** The file has another text now. */
+  reloaded(source: string): void {
+    this.source = source;
+  }
+
+  /** What is built differs from the file, and nobody has decided yet what becomes of it. */
+  get pending(): PendingFix | undefined {
+    const source = withoutTrials(this.build.dockerfile.source);
+    if (source === this.source || source === this.kept) return undefined;
+    return { source, diff: unifiedDiff(this.source, source, this.build.dockerfile.file) };
+  }
+
+  /** Rejects with SessionStateError where nothing is pending, and with UsageError where it cannot be written. */
+  async write(): Promise<void> {
+    const { pending, path } = this;
+    if (!pending) throw new SessionStateError("There is no change to write");
+    if (path === undefined)
+      throw new UsageError("The Dockerfile did not come from a file of this machine: the change cannot be written");
+    await writeDockerfile(path, this.source, pending.source);
+    this.source = pending.source;
+  }
+
+  discard(): void {
+    this.kept = withoutTrials(this.build.dockerfile.source);
+  }
+}
