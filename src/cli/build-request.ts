@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
 import { parseDockerfile } from "../dockerfile/parse.js";
+import { parsePlatform } from "../dockerfile/platform.js";
 import type { Dockerfile } from "../dockerfile/syntax.js";
 import type { BuildRequest, ContextSource, ToolboxSource } from "../engine/engine.js";
 import { UsageError } from "../errors.js";
@@ -25,6 +26,7 @@ export async function buildRequest(
   toolbox: () => Promise<ToolboxSource>,
 ): Promise<BuildRequest> {
   const { env, cwd } = io;
+  if (flags.platform !== undefined) requirePlatforms(flags.platform);
   const input = await locate(path, flags.file, io);
   const secrets = (flags.secret ?? []).map((spec) => parseSecret(spec, env, cwd));
   for (const secret of secrets) if ("file" in secret.source) await requireSecretFile(secret.id, secret.source.file);
@@ -166,6 +168,14 @@ async function requireFolder(path: string, what: string): Promise<void> {
     code: "CONTEXT_MISSING",
     hint: "Give the folder and name the Dockerfile with -f.",
   });
+}
+
+function requirePlatforms(platforms: string): void {
+  for (const platform of platforms.split(","))
+    if (parsePlatform(platform.trim()) === undefined)
+      throw new UsageError(`--platform ${platform}: not a platform`, {
+        hint: "It is OS/ARCHITECTURE[/VARIANT], as in linux/arm64 or linux/arm/v7.",
+      });
 }
 
 async function requireSecretFile(id: string, path: string): Promise<void> {

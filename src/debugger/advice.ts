@@ -38,6 +38,25 @@ const rules: readonly Rule[] = [
         : `There is no ${program ?? "such program"} in this stage: COPY it in before, or check the path.`,
   },
   {
+    pattern: /no SSH key "([^"]*)" forwarded|unset ssh forward key (\S+)/i,
+    advice: ([, given, unset]) =>
+      `This RUN wants an SSH agent: --ssh ${given || unset || "default"} passes on yours ($SSH_AUTH_SOCK), --ssh ${given || unset || "default"}=FILE a key.`,
+  },
+  {
+    pattern: /secret "?([^\s":]+)"?: not found|secret "?([^\s":]+)"? not found/i,
+    advice: ([, one, other], step) =>
+      runs(step, "type=secret")
+        ? `This RUN wants a secret: --secret id=${one ?? other ?? ""},src=FILE or --secret id=${one ?? other ?? ""},env=VARIABLE.`
+        : undefined,
+  },
+  {
+    pattern: /dial tcp|no such host/,
+    advice: (_match, step) =>
+      step.instruction.keyword === "FROM" || step.instruction.keyword === "COPY"
+        ? "The engine cannot reach the registry: it pulls images itself, so check its network and proxy. Is that the name of a stage, misspelt?"
+        : undefined,
+  },
+  {
     pattern: /E: Unable to locate package (\S+)/,
     advice: ([, name], step) =>
       runs(step, "apt-get update") || runs(step, "apt update")

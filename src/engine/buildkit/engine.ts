@@ -14,7 +14,7 @@ import { openSolve } from "./export.js";
 import { BuildkitSession, type FileSource } from "./session/session.js";
 import { Solver } from "./solver.js";
 import { StatusReader } from "./status.js";
-import { capabilitiesOf } from "./capabilities.js";
+import { capabilitiesOf, refuseIgnored } from "./capabilities.js";
 
 /** What the composition root gives the engine of the world around it. */
 export interface BuildkitEngineOptions {
@@ -89,6 +89,7 @@ export class BuildkitEngine implements BuildEngine {
       const solver = new Solver({ connection, metadata, outcome });
       const pong = await solver.ping(signal);
       this.known = capabilitiesOf(pong);
+      refuseIgnored(request, this.known);
       return await BuildkitBuild.plan(
         {
           request,

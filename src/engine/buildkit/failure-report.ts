@@ -127,7 +127,10 @@ const known: readonly Known[] = [
 /** An error that belongs to no step, or that came up while the build was planned. */
 export function planError(
   error: CallError,
-  parts: { request: Pick<BuildRequest, "context" | "dockerfileName" | "ignoreSyntax">; registries: AskedRegistries },
+  parts: {
+    request: Pick<BuildRequest, "context" | "dockerfileName" | "ignoreSyntax" | "platform">;
+    registries: AskedRegistries;
+  },
   dockerfile: Dockerfile | undefined,
 ): DfdebugError {
   const { request, registries } = parts;
@@ -157,7 +160,12 @@ export function planError(
     const match = entry.pattern.exec(error.message);
     if (!match) continue;
     const message = `${entry.message(match)}: ${words}`;
-    return located(message, { code: entry.code, hint: entry.hint, cause: error }, dockerfile, range);
+    // For another platform than its own an engine asks the registry, whatever it has for its own.
+    const hint =
+      request.platform === undefined
+        ? entry.hint
+        : `${entry.hint} It has to be one for --platform ${request.platform}.`;
+    return located(message, { code: entry.code, hint, cause: error }, dockerfile, range);
   }
   const unknownFlag = /unknown flag: (\S+)|unknown instruction: (\S+)/i.exec(error.message);
   if (dockerfile && (range ?? unknownFlag))
