@@ -128,7 +128,8 @@ const rules: readonly Rule[] = [
   },
   {
     pattern: /No space left on device/i,
-    advice: () => "The engine's disk is full: docker system df, docker builder prune.",
+    advice: () =>
+      "A disk is full: the engine's (docker system df shows what takes the room, docker builder prune frees some), or a tmpfs of the step; df -h in the shell says which.",
   },
   {
     pattern:

@@ -10,7 +10,7 @@ import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { BuildRequest, EngineCapabilities, Step, StepFailure } from "../engine.js";
 import { contextFailure } from "./context-failure.js";
 import { diagnoseCopyStep } from "./copy-diagnosis.js";
-import type { CallError } from "./failures.js";
+import { diskFull, diskFullHint, type CallError } from "./failures.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { AskedRegistries } from "./registry-failure.js";
 import type { SolvedFailure } from "./solver.js";
@@ -34,7 +34,10 @@ export async function describeFailure(input: {
   const isCopy = input.step.instruction.keyword === "COPY" || input.step.instruction.keyword === "ADD";
   return {
     step: input.step,
-    message: exitCode === undefined ? cleaned(words) : `exit code ${String(exitCode)}`,
+    message:
+      exitCode === undefined
+        ? `${diskFull(words) ? "The engine's disk is full: " : ""}${cleaned(words)}`
+        : `exit code ${String(exitCode)}`,
     exitCode,
     outOfMemory: /out of memory|OOM/i.test(words),
     copy: isCopy ? await diagnoseCopyStep(input, words) : undefined,
@@ -79,12 +82,6 @@ interface Known {
  * UNKNOWN; where it sends a code (NOT_FOUND, ...) for these, it is the same for all of them. So words decide here.
  */
 const known: readonly Known[] = [
-  {
-    pattern: /no space left on device|disk quota exceeded/i,
-    code: "ENGINE_DISK_FULL",
-    message: () => "The engine's disk is full",
-    hint: "`docker system df` shows what takes the room; `docker builder prune` and `docker image prune` free some. What was built stays cached.",
-  },
   {
     pattern: /secret (\S+?):? not found|secret not found: (\S+)|no such secret:? (\S+)/i,
     code: "SECRET_MISSING",
@@ -156,6 +153,10 @@ export function planError(
   const lineOrFrom = line || lineOfImage(error.message, dockerfile, refusal?.host);
   const range = lineOrFrom ? rangeOfLine(lineOrFrom) : undefined;
   if (refusal) return located(refusal.message, { ...refusal, cause: error }, dockerfile, range);
+  if (diskFull(error.message)) {
+    const details = { code: "ENGINE_DISK_FULL", hint: diskFullHint, cause: error };
+    return located(`The engine's disk is full: ${words}`, details, dockerfile, range);
+  }
   for (const entry of known) {
     const match = entry.pattern.exec(error.message);
     if (!match) continue;
