@@ -50,6 +50,10 @@ const rules: readonly Rule[] = [
         : undefined,
   },
   {
+    pattern: /in the build context cannot be read/,
+    advice: () => "Make it readable for you, or leave it out with a line in .dockerignore.",
+  },
+  {
     pattern: /dial tcp|no such host/,
     advice: (_match, step) =>
       step.instruction.keyword === "FROM" || step.instruction.keyword === "COPY"

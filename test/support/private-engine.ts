@@ -81,10 +81,13 @@ export class PrivateEngine implements AsyncDisposable, TestEngine {
     );
   }
 
-  /** An engine that was killed leaves its containerd, what ran in it, and its pid files. */
+  /** An engine that was killed leaves its containerd, its steps (known by the root that they have) and its pid files. */
   private killLeftovers(): void {
     script(
       `for pid in $(pgrep -f -- "$1/(data|exec)" || true); do [ "$pid" = $$ ] || kill -9 "$pid" 2>/dev/null || true; done
+for found in $(grep -lE " / / .*[=:]$1/" /proc/[0-9]*/mountinfo 2>/dev/null || true); do
+  pid=\${found#/proc/}; kill -9 "\${pid%/mountinfo}" 2>/dev/null || true
+done
 rm -rf "$1/pid" "$1/exec/containerd/containerd.pid" "$1/docker.sock"`,
       this.folder,
     );
