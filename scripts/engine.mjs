@@ -1,8 +1,8 @@
-// Real engines for tests, demo and benchmarks. `npm run engine -- start|stop|status [20.10|26.1 ...]`
+// Real engines for tests, demo and benchmarks. `npm run engine -- start|stop|status [default|26.1|28.5|28.5-containerd ...]`
 //
 // On a machine whose default socket answers, that engine is used and nothing is installed. Otherwise, on Debian with root
-// rights: 20.10 is Debian 12's docker.io; 26.1 is Debian 13's, from a root filesystem of its own made by mmdebstrap and
-// started in a mount namespace of its own. Plain Node, no dependencies: it runs before `npm ci`.
+// rights: 20.10 is Debian 12's docker.io; 26.1 is Debian 13's and 28.5 sid's, each from a root filesystem of its own made by
+// mmdebstrap and started in a mount namespace of its own. Plain Node, no dependencies: it runs before `npm ci`.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   closeSync,
@@ -146,31 +146,47 @@ function shortVersion(version) {
   return /^(\d+\.\d+)/.exec(version)?.[1] ?? version;
 }
 
-/** Debian 13's engine beside it. */
-async function startTrixie() {
-  const name = "26.1";
+/**
+ * Newer engines, each in a root filesystem of a later Debian, beside the default one. git is for git contexts.
+ * 28.5-containerd is 28.5 with the containerd image store instead of the graph driver, with data of its own.
+ */
+const newer = {
+  26.1: { suite: "trixie", bridge: "dfdebug0", address: "172.30.61.1/16", flags: [] },
+  28.5: { suite: "sid", bridge: "dfdebug1", address: "172.31.61.1/16", flags: [] },
+  "28.5-containerd": {
+    suite: "sid",
+    bridge: "dfdebug2",
+    address: "172.29.61.1/16",
+    flags: ["--feature", "containerd-snapshotter=true"],
+  },
+};
+
+/** Starts one of them. */
+async function startNewer(name) {
+  const { suite, bridge, address, flags } = newer[name];
   const socket = `/var/run/dfdebug-engine-${name}.sock`;
   const engine = { name, host: `unix://${socket}`, socket };
   if (await ping(socket)) return { ...engine, startedByUs: false };
   requireDebianRoot();
   install(packages);
-  const root = join(cache, "trixie");
-  if (!existsSync(join(root, "usr/sbin/dockerd"))) {
+  const root = join(cache, suite);
+  if (!existsSync(join(root, "usr/sbin/dockerd")) || !existsSync(join(root, "usr/bin/git"))) {
     say(`making the root filesystem of engine ${name} (about 20 s)`);
     rmSync(root, { recursive: true, force: true });
     rmSync(`${root}.new`, { recursive: true, force: true });
     mkdirSync(cache, { recursive: true });
-    const include = "docker.io,docker-cli,docker-buildx,iptables,ca-certificates";
-    run("mmdebstrap", ["--quiet", "--variant=minbase", `--include=${include}`, "trixie", `${root}.new`]);
+    const include = "docker.io,docker-cli,docker-buildx,iptables,ca-certificates,git";
+    // A mirror's copy of sid may be older than it says it may be.
+    const old = ['--aptopt=Acquire::Check-Valid-Until "false"'];
+    run("mmdebstrap", ["--quiet", "--variant=minbase", ...old, `--include=${include}`, suite, `${root}.new`]);
     renameSync(`${root}.new`, root);
   }
   const data = join(state, name);
   mkdirSync(data, { recursive: true });
   rmSync(socket, { force: true });
-  if (spawnSync("ip", ["link", "show", "dfdebug0"]).status !== 0)
-    run("ip", ["link", "add", "dfdebug0", "type", "bridge"]);
-  spawnSync("ip", ["addr", "replace", "172.30.61.1/16", "dev", "dfdebug0"]);
-  run("ip", ["link", "set", "dfdebug0", "up"]);
+  if (spawnSync("ip", ["link", "show", bridge]).status !== 0) run("ip", ["link", "add", bridge, "type", "bridge"]);
+  spawnSync("ip", ["addr", "replace", address, "dev", bridge]);
+  run("ip", ["link", "set", bridge, "up"]);
   const script = `set -e
 mount --make-rprivate /
 mount --bind "$1" "$1"
@@ -184,7 +200,7 @@ cd "$1"
 pivot_root . oldroot
 umount -l /oldroot
 exec dockerd --data-root /data --exec-root /run/dfdebug-docker --pidfile /run/dfdebug-docker.pid \\
-  -H unix:///hostrun/dfdebug-engine-${name}.sock --bridge=dfdebug0`;
+  -H unix:///hostrun/dfdebug-engine-${name}.sock --bridge=${bridge} ${flags.join(" ")}`;
   const log = join(state, `${name}.log`);
   say(`starting engine ${name}`);
   const child = daemon("unshare", ["-m", "bash", "-c", script, "engine", root, data], log);
@@ -203,19 +219,23 @@ function repairDefaultBridge() {
 }
 
 /**
- * Engines by name: "default" (the one that answers on the default socket, else Debian 12's), "26.1".
+ * Engines by name: "default" (the one that answers on the default socket, else Debian 12's), or one of `newer`.
  * @param {string[]} names
  * @returns {Promise<Engine[]>}
  */
 export async function ensureEngines(names) {
   const engines = [];
-  for (const name of names) engines.push(name === "26.1" ? await startTrixie() : await startDefault());
+  for (const name of names) {
+    if (name !== "default" && !Object.hasOwn(newer, name))
+      throw new Error(`there is no engine ${name}: default, ${Object.keys(newer).join(", ")}`);
+    engines.push(name === "default" ? await startDefault() : await startNewer(name));
+  }
   return engines;
 }
 
 /** Ends what ensureEngines started, by pid. */
 export async function stopEngine(name) {
-  const file = join(state, `${name === "26.1" ? name : "default"}.pid`);
+  const file = join(state, `${name}.pid`);
   if (!existsSync(file)) return;
   const pid = Number(readFileSync(file, "utf8"));
   rmSync(file, { force: true });
@@ -226,7 +246,7 @@ export async function stopEngine(name) {
       await new Promise((resolve) => setTimeout(resolve, 100));
     if (runs(pid, "dockerd")) process.kill(pid, "SIGKILL");
   }
-  if (name === "26.1") spawnSync("ip", ["link", "del", "dfdebug0"]);
+  if (Object.hasOwn(newer, name)) spawnSync("ip", ["link", "del", newer[name].bridge]);
 }
 
 function docker(engine, args, options = {}) {
@@ -303,13 +323,13 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
         console.log(engine.host);
       }
     } else if (action === "stop") {
-      for (const name of names.length > 0 ? names : ["26.1", "default"]) await stopEngine(name);
+      for (const name of names.length > 0 ? names : [...Object.keys(newer), "default"]) await stopEngine(name);
     } else if (action === "status") {
-      for (const socket of ["/var/run/docker.sock", "/var/run/dfdebug-engine-26.1.sock"])
+      for (const socket of [defaultSocket, ...Object.keys(newer).map((name) => `/var/run/dfdebug-engine-${name}.sock`)])
         console.log(`${socket}: ${(await ping(socket)) ?? "no engine"}`);
     } else if (action === "images") {
       for (const engine of await ensureEngines(chosen)) baseImages(engine);
-    } else throw new Error("usage: npm run engine -- start|stop|status|images [default|26.1 ...]");
+    } else throw new Error("usage: npm run engine -- start|stop|status|images [default|26.1|28.5|28.5-containerd ...]");
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
     process.exitCode = 1;

@@ -3,9 +3,10 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
 import { parseDockerfile } from "../dockerfile/parse.js";
+import { parsePlatform } from "../dockerfile/platform.js";
 import type { Dockerfile } from "../dockerfile/syntax.js";
 import type { BuildRequest, ContextSource, ToolboxSource } from "../engine/engine.js";
-import { UsageError } from "../errors.js";
+import { UsageError, errorMessage } from "../errors.js";
 import {
   parseBuildArgs,
   parseBuildContexts,
@@ -25,6 +26,7 @@ export async function buildRequest(
   toolbox: () => Promise<ToolboxSource>,
 ): Promise<BuildRequest> {
   const { env, cwd } = io;
+  if (flags.platform !== undefined) requirePlatforms(flags.platform);
   const input = await locate(path, flags.file, io);
   const secrets = (flags.secret ?? []).map((spec) => parseSecret(spec, env, cwd));
   for (const secret of secrets) if ("file" in secret.source) await requireSecretFile(secret.id, secret.source.file);
@@ -89,7 +91,10 @@ export async function locate(
   }
   const dockerfilePath = await findDockerfile(folder, file, io.cwd);
   const shown = shownPath(dockerfilePath, folder, file);
-  const dockerfile = parseDockerfile(await readFile(dockerfilePath, "utf8"), { file: shown });
+  const dockerfile = parseDockerfile(await readDockerfile(dockerfilePath), { file: shown });
+  // `-f <(command)` is a pipe: it can be read once and is no file to write a fix to.
+  if ((await kindOf(dockerfilePath)) !== "file")
+    return { context, dockerfile, dockerfileName: "Dockerfile", ...noFile };
   const dockerignore = await readOptional(`${dockerfilePath}.dockerignore`);
   return { context, dockerfile, dockerfileName: basename(dockerfilePath), dockerfilePath, dockerignore };
 }
@@ -102,7 +107,22 @@ async function readOptional(path: string): Promise<string | undefined> {
     return await readFile(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    throw new UsageError(`${path} cannot be read: ${errorMessage(error)}`, {
+      code: "IGNORE_FILE_UNREADABLE",
+      cause: error,
+    });
+  }
+}
+
+async function readDockerfile(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`The Dockerfile cannot be read: ${errorMessage(error)}`, {
+      code: "DOCKERFILE_MISSING",
+      cause: error,
+      hint: "Check its owner and mode: ls -l.",
+    });
   }
 }
 
@@ -115,7 +135,9 @@ function isRemoteContext(path: string): boolean {
 async function findDockerfile(folder: string, file: string | undefined, cwd: string): Promise<string> {
   if (file !== undefined) {
     const path = resolve(cwd, file);
-    if (await isFile(path)) return path;
+    const kind = await kindOf(path);
+    if (kind === "file" || kind === "pipe") return path;
+    if (kind === "folder") throw isFolder(file);
     const inContext = resolve(folder, file);
     throw new UsageError(`Dockerfile not found: ${file}`, {
       code: "DOCKERFILE_MISSING",
@@ -126,7 +148,9 @@ async function findDockerfile(folder: string, file: string | undefined, cwd: str
   }
   for (const name of ["Dockerfile", "dockerfile"]) {
     const path = join(folder, name);
-    if (await isFile(path)) return path;
+    const kind = await kindOf(path);
+    if (kind === "file") return path;
+    if (kind === "folder") throw isFolder(relative(cwd, path));
   }
   const others: string[] = [];
   for (const name of ["Containerfile", "docker/Dockerfile", "build/Dockerfile", ".docker/Dockerfile"])
@@ -144,12 +168,27 @@ function shownPath(path: string, folder: string, file: string | undefined): stri
   return file ?? (dirname(path) === folder ? basename(path) : path);
 }
 
-async function isFile(path: string): Promise<boolean> {
+function isFolder(path: string): UsageError {
+  return new UsageError(`${path} is a folder, not a Dockerfile`, {
+    code: "DOCKERFILE_MISSING",
+    hint: "Name the file with -f FILE. A folder of that name is what a mount of a missing file leaves.",
+  });
+}
+
+/** Undefined: nothing there, or nothing that can be read as a text. */
+async function kindOf(path: string): Promise<"file" | "folder" | "pipe" | undefined> {
   try {
-    return (await stat(path)).isFile();
+    const found = await stat(path);
+    if (found.isFile()) return "file";
+    if (found.isDirectory()) return "folder";
+    return found.isFIFO() || found.isCharacterDevice() ? "pipe" : undefined;
   } catch {
-    return false;
+    return undefined;
   }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await kindOf(path)) === "file";
 }
 
 async function requireFolder(path: string, what: string): Promise<void> {
@@ -166,6 +205,14 @@ async function requireFolder(path: string, what: string): Promise<void> {
     code: "CONTEXT_MISSING",
     hint: "Give the folder and name the Dockerfile with -f.",
   });
+}
+
+function requirePlatforms(platforms: string): void {
+  for (const platform of platforms.split(","))
+    if (parsePlatform(platform.trim()) === undefined)
+      throw new UsageError(`--platform ${platform}: not a platform`, {
+        hint: "It is OS/ARCHITECTURE[/VARIANT], as in linux/arm64 or linux/arm/v7.",
+      });
 }
 
 async function requireSecretFile(id: string, path: string): Promise<void> {

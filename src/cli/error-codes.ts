@@ -27,6 +27,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   EMPTY_STATE: "The state before a step is an empty filesystem, and there is no toolbox to open it with.",
   ENGINE_DENIED: "The engine, or a proxy before it, refused the request.",
   ENGINE_DISK_FULL: "The engine's disk is full.",
+  ENGINE_LACKS: "The engine cannot do what a flag asks for, and would ignore it.",
   ENGINE_LOST: "The connection to the engine was lost.",
   ENGINE_PERMISSION: "The engine's socket may not be used by this user.",
   ENGINE_REFUSED: "The engine refused a request.",

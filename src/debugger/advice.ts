@@ -38,6 +38,29 @@ const rules: readonly Rule[] = [
         : `There is no ${program ?? "such program"} in this stage: COPY it in before, or check the path.`,
   },
   {
+    pattern: /no SSH key "([^"]*)" forwarded|unset ssh forward key (\S+)/i,
+    advice: ([, given, unset]) =>
+      `This RUN wants an SSH agent: --ssh ${given || unset || "default"} passes on yours ($SSH_AUTH_SOCK), --ssh ${given || unset || "default"}=FILE a key.`,
+  },
+  {
+    pattern: /secret "?([^\s":]+)"?: not found|secret "?([^\s":]+)"? not found/i,
+    advice: ([, one, other], step) =>
+      runs(step, "type=secret")
+        ? `This RUN wants a secret: --secret id=${one ?? other ?? ""},src=FILE or --secret id=${one ?? other ?? ""},env=VARIABLE.`
+        : undefined,
+  },
+  {
+    pattern: /in the build context cannot be read/,
+    advice: () => "Make it readable for you, or leave it out with a line in .dockerignore.",
+  },
+  {
+    pattern: /dial tcp|no such host/,
+    advice: (_match, step) =>
+      step.instruction.keyword === "FROM" || step.instruction.keyword === "COPY"
+        ? "The engine cannot reach the registry: it pulls images itself, so check its network and proxy. Is that the name of a stage, misspelt?"
+        : undefined,
+  },
+  {
     pattern: /E: Unable to locate package (\S+)/,
     advice: ([, name], step) =>
       runs(step, "apt-get update") || runs(step, "apt update")
@@ -109,7 +132,8 @@ const rules: readonly Rule[] = [
   },
   {
     pattern: /No space left on device/i,
-    advice: () => "The engine's disk is full: docker system df, docker builder prune.",
+    advice: () =>
+      "A disk is full: the engine's (docker system df shows what takes the room, docker builder prune frees some), or a tmpfs of the step; df -h in the shell says which.",
   },
   {
     pattern:

@@ -40,7 +40,7 @@ export function failureCard(failure: StepFailure, file: string, logs: LogBuffer)
     copy: copy ? copyLines(copy) : [],
     log: telling(recent),
     logTotal: logs.total(step),
-    advice: copy ? [] : adviceFor(step, recent, exitCode),
+    advice: copy ? [] : adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode),
   };
 }
 

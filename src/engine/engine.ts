@@ -78,6 +78,8 @@ export interface EngineCapabilities {
   /** The state that a failed step left behind can be opened. */
   readonly dirtyState: boolean;
   readonly heredocs: boolean;
+  /** --build-context, with the engine's own frontend. */
+  readonly namedContexts: boolean;
   readonly signals: boolean;
   readonly secretEnv: boolean;
   /** Build several platforms in one build. */

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { TestEngine } from "./engines.js";
 
@@ -31,4 +31,42 @@ export function dfdebug(
     child.stdin.on("error", () => undefined);
     child.stdin.end(options.input);
   });
+}
+
+/** dfdebug while it runs, without a terminal and with standard input closed. */
+export interface RunningDfdebug {
+  readonly child: ChildProcess;
+  /** Waits until standard error so far matches; rejects when the program ends before. */
+  expect(pattern: RegExp): Promise<void>;
+  readonly ended: Promise<Run>;
+}
+
+/** Starts dfdebug, to be interrupted or lost. */
+export function startDfdebug(
+  engine: TestEngine,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): RunningDfdebug {
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd: options.cwd,
+    env: { ...process.env, DOCKER_HOST: engine.host, NO_COLOR: "1", ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
+  const ended = new Promise<Run>((resolve) => child.once("close", (code) => resolve({ code, ...output })));
+  return {
+    child,
+    ended,
+    expect: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (pattern.test(output.stderr)) resolve();
+        };
+        child.stderr.on("data", look);
+        look();
+        void ended.then(() => reject(new Error(`dfdebug ended before ${String(pattern)}: ${output.stderr}`)));
+      }),
+  };
 }

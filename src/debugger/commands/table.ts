@@ -1,4 +1,5 @@
 import { DfdebugError, SessionStateError } from "../../errors.js";
+import type { DebugSession } from "../session.js";
 import { actCommands } from "./act.js";
 import { breakpointCommands } from "./breakpoint-commands.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
@@ -68,10 +69,15 @@ export async function executeLine(context: CommandContext, line: string): Promis
     await command.run(context, args, rest);
     return undefined;
   } catch (error) {
-    if (!(error instanceof DfdebugError) || context.session.state.kind === "ended") throw error;
+    if (!(error instanceof DfdebugError) || endsSession(error, context.session)) throw error;
     await context.io.error(error);
     return error;
   }
+}
+
+/** Whether nothing is left to debug after an error: the session has ended by it, or the engine is gone. */
+export function endsSession(error: DfdebugError, session: DebugSession): boolean {
+  return session.state.kind === "ended" || error.code === "ENGINE_LOST";
 }
 
 /** A command line's words: blanks separate, quotes keep together. */

@@ -1,4 +1,5 @@
-import type { EngineCapabilities } from "../engine.js";
+import { UsageError } from "../../errors.js";
+import type { BuildRequest, EngineCapabilities } from "../engine.js";
 import type { PongResponse } from "./gen/gateway.js";
 
 /**
@@ -16,15 +17,31 @@ export function capabilitiesOf(pong: PongResponse): EngineCapabilities {
       "The state that a failed step left cannot be opened: this BuildKit (before 0.10) sends no details of errors.",
     );
     limits.push("Its own Dockerfile frontend knows no heredocs, COPY --link, RUN --network or ADD --checksum.");
-    limits.push("Signals do not reach processes in a step's container.");
+    limits.push("It knows no --build-context. Signals and hosts of --add-host do not reach a step's container.");
   }
   if (signals && !secretEnv) limits.push("Secrets given as environment variables are missing in a step's shell.");
   return {
     dirtyState: signals,
     heredocs: signals,
+    namedContexts: signals,
     signals,
     secretEnv,
     multiPlatform: llb.has("mergeop"),
     limits,
   };
+}
+
+/** Throws UsageError, code ENGINE_LACKS, for what this engine would ignore without a word. */
+export function refuseIgnored(
+  request: Pick<BuildRequest, "buildContexts" | "dockerfile" | "ignoreSyntax">,
+  capabilities: EngineCapabilities,
+): void {
+  const [name] = request.buildContexts.keys();
+  const ownFrontend =
+    request.ignoreSyntax || !request.dockerfile?.directives.some((directive) => directive.name === "syntax");
+  if (name === undefined || capabilities.namedContexts || !ownFrontend) return;
+  throw new UsageError(`--build-context ${name}: this engine's own Dockerfile frontend knows no named contexts`, {
+    code: "ENGINE_LACKS",
+    hint: "Docker Engine 23.0 and later do, and `# syntax=docker/dockerfile:1` as the first line brings one that does (pulled from a registry).",
+  });
 }

@@ -16,7 +16,7 @@ import {
   type Platform,
   type SecretEnv,
 } from "./gen/ops.js";
-import { CallError } from "./failures.js";
+import { CallError, diskFull, diskFullHint } from "./failures.js";
 import { ExitMarker } from "./exit-marker.js";
 import { GatewayProcess } from "./process.js";
 
@@ -106,10 +106,12 @@ export class GatewayContainer implements StepContainer {
       );
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
-      throw new ContainerError(`The container could not be made: ${error.message}`, {
-        code: "CONTAINER_CREATE",
+      const message = `The container could not be made: ${error.message}`;
+      const full = diskFull(error.message);
+      throw new ContainerError(full ? `The engine's disk is full. ${message}` : message, {
+        code: full ? "ENGINE_DISK_FULL" : "CONTAINER_CREATE",
         cause: error,
-        hint: "`dfdebug doctor` says what this engine can do.",
+        hint: full ? diskFullHint : "`dfdebug doctor` says what this engine can do.",
       });
     }
     log("buildkit", "container made");

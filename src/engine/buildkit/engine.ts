@@ -14,7 +14,7 @@ import { openSolve } from "./export.js";
 import { BuildkitSession, type FileSource } from "./session/session.js";
 import { Solver } from "./solver.js";
 import { StatusReader } from "./status.js";
-import { capabilitiesOf } from "./capabilities.js";
+import { capabilitiesOf, refuseIgnored } from "./capabilities.js";
 
 /** What the composition root gives the engine of the world around it. */
 export interface BuildkitEngineOptions {
@@ -98,7 +98,11 @@ export class BuildkitEngine implements BuildEngine {
       const status = new StatusReader((event) => emitter.emit(event));
       status.read(connection.control.status({ Ref: ref }, metadata));
       const solver = new Solver({ connection, metadata, outcome });
-      const capabilities = solver.ping(signal).then(capabilitiesOf);
+      const capabilities = solver.ping(signal).then((pong) => {
+        const known = capabilitiesOf(pong);
+        refuseIgnored(request, known);
+        return known;
+      });
       capabilities.catch(() => undefined);
       const build = await BuildkitBuild.plan(
         {

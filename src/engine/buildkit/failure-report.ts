@@ -10,7 +10,7 @@ import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { BuildRequest, EngineCapabilities, Step, StepFailure } from "../engine.js";
 import { contextFailure } from "./context-failure.js";
 import { diagnoseCopyStep } from "./copy-diagnosis.js";
-import type { CallError } from "./failures.js";
+import { diskFull, diskFullHint, type CallError } from "./failures.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { AskedRegistries } from "./registry-failure.js";
 import type { SolvedFailure } from "./solver.js";
@@ -34,7 +34,10 @@ export async function describeFailure(input: {
   const isCopy = input.step.instruction.keyword === "COPY" || input.step.instruction.keyword === "ADD";
   return {
     step: input.step,
-    message: exitCode === undefined ? cleaned(words) : `exit code ${String(exitCode)}`,
+    message:
+      exitCode === undefined
+        ? `${diskFull(words) ? "The engine's disk is full: " : ""}${cleaned(words)}`
+        : `exit code ${String(exitCode)}`,
     exitCode,
     outOfMemory: /out of memory|OOM/i.test(words),
     copy: isCopy ? await diagnoseCopyStep(input, words) : undefined,
@@ -80,12 +83,6 @@ interface Known {
  */
 const known: readonly Known[] = [
   {
-    pattern: /no space left on device|disk quota exceeded/i,
-    code: "ENGINE_DISK_FULL",
-    message: () => "The engine's disk is full",
-    hint: "`docker system df` shows what takes the room; `docker builder prune` and `docker image prune` free some. What was built stays cached.",
-  },
-  {
     pattern: /secret (\S+?):? not found|secret not found: (\S+)|no such secret:? (\S+)/i,
     code: "SECRET_MISSING",
     message: (match) => `The build needs the secret ${match[1] ?? match[2] ?? match[3] ?? ""}`.trimEnd(),
@@ -127,7 +124,10 @@ const known: readonly Known[] = [
 /** An error that belongs to no step, or that came up while the build was planned. */
 export function planError(
   error: CallError,
-  parts: { request: Pick<BuildRequest, "context" | "dockerfileName" | "ignoreSyntax">; registries: AskedRegistries },
+  parts: {
+    request: Pick<BuildRequest, "context" | "dockerfileName" | "ignoreSyntax" | "platform">;
+    registries: AskedRegistries;
+  },
   dockerfile: Dockerfile | undefined,
 ): DfdebugError {
   const { request, registries } = parts;
@@ -153,11 +153,20 @@ export function planError(
   const lineOrFrom = line || lineOfImage(error.message, dockerfile, refusal?.host);
   const range = lineOrFrom ? rangeOfLine(lineOrFrom) : undefined;
   if (refusal) return located(refusal.message, { ...refusal, cause: error }, dockerfile, range);
+  if (diskFull(error.message)) {
+    const details = { code: "ENGINE_DISK_FULL", hint: diskFullHint, cause: error };
+    return located(`The engine's disk is full: ${words}`, details, dockerfile, range);
+  }
   for (const entry of known) {
     const match = entry.pattern.exec(error.message);
     if (!match) continue;
     const message = `${entry.message(match)}: ${words}`;
-    return located(message, { code: entry.code, hint: entry.hint, cause: error }, dockerfile, range);
+    // For another platform than its own an engine asks the registry, whatever it has for its own.
+    const hint =
+      request.platform === undefined
+        ? entry.hint
+        : `${entry.hint} It has to be one for --platform ${request.platform}.`;
+    return located(message, { code: entry.code, hint, cause: error }, dockerfile, range);
   }
   const unknownFlag = /unknown flag: (\S+)|unknown instruction: (\S+)/i.exec(error.message);
   if (dockerfile && (range ?? unknownFlag))

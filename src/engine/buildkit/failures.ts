@@ -65,6 +65,15 @@ export function callError(error: ServiceError): CallError | DfdebugError {
   return new CallError(error.details, { code: error.code, cause: error, ...collected });
 }
 
+/** Whether the engine ran out of room, of which only the kernel's words come through. */
+export function diskFull(message: string): boolean {
+  return /no space left on device|disk quota exceeded/i.test(message);
+}
+
+/** What to do about it. A disk without a byte left keeps BuildKit from removing anything, too. */
+export const diskFullHint =
+  "`docker system df` shows what takes the room; `docker builder prune` and `docker image prune` free some (where even they fail, free some beside the engine's data first). What was built stays cached.";
+
 /** The engine went away in the middle of something. */
 export function engineLost(cause: unknown): EngineError {
   return new EngineError("The connection to the engine was lost", {

@@ -6,6 +6,7 @@ import { completeLine } from "../../debugger/commands/complete.js";
 import { StreamPrinter } from "../../debugger/commands/stream-printer.js";
 import { failureCard } from "../../debugger/card.js";
 import { runAtStep } from "../../debugger/run-at-step.js";
+import { endsSession } from "../../debugger/commands/table.js";
 import type { DebugSession } from "../../debugger/session.js";
 import type { SessionEvent, SessionResult, StoppedState } from "../../debugger/state.js";
 import { CancelledError, DfdebugError } from "../../errors.js";
@@ -199,7 +200,7 @@ class TerminalFrontEnd {
     try {
       await offerFix(context, await openShell(context, { dirty: false, outside: false }));
     } catch (error) {
-      if (!(error instanceof DfdebugError) || session.state.kind === "ended") throw error;
+      if (!(error instanceof DfdebugError) || endsSession(error, session)) throw error;
       await io.error(error);
     }
   }
