@@ -31,8 +31,14 @@ export class Draft {
 
   /** What is built differs from the file, and nobody has decided yet what becomes of it. */
   get pending(): PendingFix | undefined {
+    const { difference } = this;
+    return difference?.source === this.kept ? undefined : difference;
+  }
+
+  /** What is built differs from the file, decided or not. */
+  get difference(): PendingFix | undefined {
     const source = withoutTrials(this.build.dockerfile.source);
-    if (source === this.source || source === this.kept) return undefined;
+    if (source === this.source) return undefined;
     return { source, diff: unifiedDiff(this.source, source, this.build.dockerfile.file) };
   }
 

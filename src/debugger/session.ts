@@ -80,6 +80,11 @@ export class DebugSession implements AsyncDisposable {
     return this.draft.pending;
   }
 
+  /** What is built differs from the file, whatever is to become of it. */
+  get fileDifference(): PendingFix | undefined {
+    return this.draft.difference;
+  }
+
   /** Listens until the returned function is called. */
   subscribe(listener: (event: SessionEvent) => void): () => void {
     this.listeners.add(listener);
