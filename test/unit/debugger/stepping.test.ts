@@ -3,6 +3,7 @@ import { DebugSession, positionOf } from "../../../src/debugger/session.js";
 import type { SessionState } from "../../../src/debugger/state.js";
 import { CancelledError, DockerfileError, SessionStateError, UsageError } from "../../../src/errors.js";
 import { FakeBuild } from "../../support/fake-engine.js";
+import { fakeDialect, generator, randomDockerfile } from "../../support/random-dockerfile.js";
 
 /** Steps: deps 1-3, tools 4-5, final 6-9. */
 const threeStages = [
@@ -248,7 +249,7 @@ describe("stepping", () => {
 describe("stepping in any way makes the same image", () => {
   it.each(Array.from({ length: 40 }, (_, seed) => seed + 1))("seed %i", async (seed) => {
     const random = generator(seed);
-    const source = randomDockerfile(random);
+    const source = randomDockerfile(random, fakeDialect);
     const straight = await begin(source, ["1"]);
     await straight.session.continue();
 
@@ -275,36 +276,3 @@ describe("stepping in any way makes the same image", () => {
     expect(new Set(stepped.build.ran)).toEqual(new Set(straight.build.ran));
   });
 });
-
-/** A small generator of numbers below `limit` (mulberry32): the same for the same seed. */
-function generator(seed: number): (limit: number) => number {
-  let state = seed * 0x9e3779b9;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
-  };
-}
-
-/** Stages that are built on, and copy from, others; every instruction is another one. */
-function randomDockerfile(random: (limit: number) => number): string {
-  const lines: string[] = [];
-  const stages = 1 + random(5);
-  let count = 0;
-  for (let stage = 0; stage < stages; stage++) {
-    const base = stage > 0 && random(2) === 0 ? `s${String(random(stage))}` : "scratch";
-    lines.push(`FROM ${base} AS s${String(stage)}`, `RUN write /own s${String(stage)}`);
-    for (let index = random(6); index > 0; index--) {
-      count += 1;
-      const name = String(count);
-      const kind = random(5);
-      if (kind === 0) lines.push(`ENV V${name}=${name}`);
-      else if (kind === 1 && stage > 0) lines.push(`COPY --from=s${String(random(stage))} /own /copy${name}`);
-      else if (kind === 2) lines.push(`RUN append /own ${name}`);
-      else if (kind === 3) lines.push(`RUN rm /f${String(random(count))}; write /r${name} gone`);
-      else lines.push(`RUN write /f${name} ${name}`);
-    }
-  }
-  return `${lines.join("\n")}\n`;
-}
