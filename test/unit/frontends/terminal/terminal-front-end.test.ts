@@ -164,6 +164,25 @@ describe("the terminal front end", () => {
     expect(readFileSync(file, "utf8")).toBe(source.replace("fail 3", "write /fixed 1"));
   });
 
+  it("offers a change that was built without a stop, when the image is there", async () => {
+    const file = join(folder, "Dockerfile");
+    const source = "FROM scratch\r\nRUN fail 3\r\n";
+    writeFileSync(file, source);
+    writeFileSync(join(folder, "editor"), '#!/bin/sh\nsed -i "s/fail 3/write \\/a 1/" "$2"\n', { mode: 0o755 });
+    const { out, keyboard, result } = run(source, {
+      isTerminal: true,
+      path: file,
+      env: { NO_COLOR: "1", XDG_STATE_HOME: folder, EDITOR: join(folder, "editor") },
+    });
+    await out.expect("(dfdebug) ");
+    keyboard.type("edit\r");
+    await out.expect("+RUN write /a 1");
+    await out.expect("Write this change? [y/N] ");
+    keyboard.type("y\r");
+    expect((await result).status).toBe("built");
+    expect(readFileSync(file, "utf8")).toBe("FROM scratch\r\nRUN write /a 1\r\n");
+  });
+
   it("ends a script at a command that fails, unless it may", async () => {
     const script = ["-print NOTHING", "next", "brek 2", "continue"];
     const { result, out, session } = run(shop, { entry: true, script: scriptOf(script, { strict: true }) });
