@@ -220,7 +220,7 @@ describe("the terminal front end", () => {
 
   it("Ctrl-C pauses behind what runs, and gives the prompt", async () => {
     const { build, keyboard, out, err, result, interrupt } = run(
-      "FROM scratch\nRUN hold; write /a 1\nRUN write /b 1\n",
+      "FROM scratch\nRUN hold; write /a 1; print held\nRUN write /b 1\n",
       { isTerminal: true },
     );
     await new Promise<void>((resolve) => (build.onHold = () => resolve()));
@@ -230,6 +230,12 @@ describe("the terminal front end", () => {
     build.release();
     await out.expect("Stopped before step 3/3");
     await out.expect(", paused");
+    // The step goes on where it was: it is not named again, and its clock runs.
+    expect(err.text.match(/^#2 .*$/gm)).toEqual([
+      "#2 [stage-0 2/3] RUN hold; write /a 1; print held",
+      expect.stringMatching(/^#2 \d+\.\d+ held$/),
+      expect.stringMatching(/^#2 DONE/),
+    ]);
     await out.expect("(dfdebug) ");
     keyboard.type("c\r");
     expect((await result).status).toBe("built");
