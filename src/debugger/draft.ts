@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { unifiedDiff } from "../dockerfile/edit.js";
 import type { Build } from "../engine/engine.js";
 import { SessionStateError, UsageError } from "../errors.js";
@@ -22,6 +23,16 @@ export class Draft {
   /** The text in the file, as far as the session knows. */
   get fileSource(): string {
     return this.source;
+  }
+
+  /** The text that is in the file now. Rejects with UsageError where there is none. */
+  async read(): Promise<string> {
+    if (this.path === undefined) throw new UsageError("The Dockerfile did not come from a file of this machine");
+    try {
+      return await readFile(this.path, "utf8");
+    } catch (error) {
+      throw new UsageError(`${this.path} is gone, or cannot be read`, { code: "DOCKERFILE_MISSING", cause: error });
+    }
   }
 
   /** The file has another text now. */

@@ -52,8 +52,8 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
   for (;;) {
     const stopped = session.state;
     if (stopped.kind === "ended") {
-      // Whatever way it was built: a change that works is not lost.
-      if (stopped.result.status === "built") await settleFix({ session, io });
+      // Whatever way it was built: a change that works is not lost where somebody can say what becomes of it.
+      if (stopped.result.status === "built" && io.interactive) await settleFix({ session, io });
       return stopped.result;
     }
     if (stopped.kind !== "stopped") return session.terminate();

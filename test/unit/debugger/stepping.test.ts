@@ -171,6 +171,28 @@ describe("stepping", () => {
     expect(build.ran).toEqual(["FROM scratch", "RUN write /a 1", "RUN write /new 1", "ENV X=1"]);
   });
 
+  it("takes the file as it is on disk: at a failure it goes on, elsewhere it stays at its instruction", async () => {
+    const source = "FROM scratch\nRUN write /a 1\nRUN fail 3\nRUN write /c 1\n";
+    const failed = await begin(source, ["4"]);
+    expect(where(await failed.session.reload(source, { contextChanged: true }))).toBe("3 failure");
+    const fixed = source.replace("fail 3", "write /b 1");
+    expect(where(await failed.session.reload(fixed, { contextChanged: false }))).toBe("4 breakpoint (breakpoint 1)");
+    expect(failed.session.pendingFix).toBeUndefined();
+
+    const { build, session } = await begin(fixed, ["4"]);
+    const longer = fixed.replace("RUN write /a 1", "RUN write /a 2\nENV X=1");
+    expect(where(await session.reload(longer, { contextChanged: false }))).toBe("5 step (reload)");
+    expect(build.steps.slice(0, 4).every((step) => build.isBuilt(step))).toBe(true);
+    expect(where(await session.reload("FROM scratch\nRUN fail 9\n", { contextChanged: false }))).toBe(
+      "2 step (reload)",
+    );
+    await expect(session.reload("RUNN", { contextChanged: false })).rejects.toBeInstanceOf(DockerfileError);
+    await expect(session.reloadFile()).rejects.toBeInstanceOf(UsageError);
+    expect(where(session.state)).toBe("2 step (reload)");
+    session.breakpoints.add("end", build);
+    expect(where(await session.reload("FROM scratch\n", { contextChanged: false }))).toBe("2 end (reload)");
+  });
+
   it("stays where only later steps changed", async () => {
     const source = "FROM scratch\nRUN write /a 1\nRUN write /b 1\n";
     const { session } = await begin(source, ["2"]);
