@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
-import type { FSWatcher } from "chokidar";
+import type { ChokidarOptions } from "chokidar";
 import { dockerignoreFor, PathFilter } from "../engine/context.js";
 import type { BuildRequest } from "../engine/engine.js";
 import { cancellation, UsageError } from "../errors.js";
@@ -83,17 +83,27 @@ export class BuildWatcher implements AsyncDisposable {
     };
     const always = new Set([dockerfile, ...this.ignoreFiles]);
     const { watch } = await import("chokidar");
-    const watcher: FSWatcher = watch([root, ...always], {
-      ignoreInitial: true,
-      ignorePermissionErrors: true,
+    const options: ChokidarOptions = { ignoreInitial: true, ignorePermissionErrors: true };
+    const watchers = [
       // Below an ignored folder an exception may take something back: only then it is looked into.
-      ignored: (path) => !always.has(path) && !hasExceptions && !filter(path),
-    });
-    watcher.on("all", (_event, path) => this.take(path));
-    watcher.on("error", () => undefined);
-    await new Promise<void>((done) => watcher.once("ready", done));
+      watch(root, { ...options, ignored: (path) => !always.has(path) && !hasExceptions && !filter(path) }),
+      // One of its own: with paths that overlap a watcher is ready before it has seen them all.
+      watch([...always], options),
+    ];
+    await Promise.all(
+      watchers.map(async (watcher) => {
+        watcher.on("all", (_event, path) => this.take(path));
+        watcher.on("error", () => undefined);
+        await new Promise<void>((done) => watcher.once("ready", done));
+      }),
+    );
     const before = this.watched;
-    this.watched = { filter, close: () => watcher.close() };
+    this.watched = {
+      filter,
+      close: async () => {
+        await Promise.all(watchers.map((watcher) => watcher.close()));
+      },
+    };
     await before.close();
   }
 

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { unifiedDiff } from "../dockerfile/edit.js";
 import type { Build } from "../engine/engine.js";
 import { SessionStateError, UsageError } from "../errors.js";
@@ -24,6 +25,16 @@ export class Draft {
     return this.source;
   }
 
+  /** The text that is in the file now. Rejects with UsageError where there is none. */
+  async read(): Promise<string> {
+    if (this.path === undefined) throw new UsageError("The Dockerfile did not come from a file of this machine");
+    try {
+      return await readFile(this.path, "utf8");
+    } catch (error) {
+      throw new UsageError(`${this.path} is gone, or cannot be read`, { code: "DOCKERFILE_MISSING", cause: error });
+    }
+  }
+
   /** The file has another text now. */
   reloaded(source: string): void {
     this.source = source;
@@ -31,8 +42,14 @@ export class Draft {
 
   /** What is built differs from the file, and nobody has decided yet what becomes of it. */
   get pending(): PendingFix | undefined {
+    const { difference } = this;
+    return difference?.source === this.kept ? undefined : difference;
+  }
+
+  /** What is built differs from the file, decided or not. */
+  get difference(): PendingFix | undefined {
     const source = withoutTrials(this.build.dockerfile.source);
-    if (source === this.source || source === this.kept) return undefined;
+    if (source === this.source) return undefined;
     return { source, diff: unifiedDiff(this.source, source, this.build.dockerfile.file) };
   }
 

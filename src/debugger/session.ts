@@ -11,6 +11,7 @@ import { Runner, type RunOutcome } from "./runner.js";
 import { matchSpec, parseSpec } from "./spec.js";
 import type { PendingFix, SessionEvent, SessionResult, SessionState, StoppedState, StopReason } from "./state.js";
 import { stepMoves } from "./step-moves.js";
+import { StepStatuses } from "./step-statuses.js";
 import { CallStack, firstDifference, lastOfStage, stageToEnter } from "./stepping.js";
 import { whatHides, withTrial, type Trial } from "./trial.js";
 
@@ -44,8 +45,7 @@ export class DebugSession implements AsyncDisposable {
   private readonly callers = new CallStack();
   private readonly listeners = new Set<(event: SessionEvent) => void>();
   private readonly unsubscribe: () => void;
-  /** How steps ended in this session. */
-  private readonly statuses = new Map<number, "cached" | "done">();
+  private readonly statuses = new StepStatuses();
   private readonly draft: Draft;
   private current: SessionState = { kind: "idle" };
 
@@ -60,8 +60,7 @@ export class DebugSession implements AsyncDisposable {
       this.runner.take(event);
       if (event.type === "log") this.logs.append(event.step, event.stream, event.data);
       if (event.type === "step" && event.status === "started") this.logs.clear(event.step);
-      if (event.type === "step" && (event.status === "cached" || event.status === "done"))
-        this.statuses.set(event.step.number, event.status);
+      this.statuses.take(event);
       this.emit(event);
     });
   }
@@ -80,6 +79,11 @@ export class DebugSession implements AsyncDisposable {
     return this.draft.pending;
   }
 
+  /** What is built differs from the file, whatever is to become of it. */
+  get fileDifference(): PendingFix | undefined {
+    return this.draft.difference;
+  }
+
   /** Listens until the returned function is called. */
   subscribe(listener: (event: SessionEvent) => void): () => void {
     this.listeners.add(listener);
@@ -88,7 +92,7 @@ export class DebugSession implements AsyncDisposable {
 
   /** How a step ended in this session; undefined where it did not run yet. */
   statusOf(step: Step): "cached" | "done" | undefined {
-    return this.statuses.get(step.number);
+    return this.statuses.of(step);
   }
 
   /** The state at a stop: before its step, or behind the last one. */
@@ -172,13 +176,7 @@ export class DebugSession implements AsyncDisposable {
     const target = ahead ?? positions.at(-1) ?? here;
     this.callers.clear();
     if (target <= here) return this.stopAt(target, "step", "until");
-    return this.moving(async () => {
-      const between = this.breakpoints.positionsFrom(here + 1).filter((one) => one < target);
-      const hit = await this.runToBreakpoint(between);
-      if (hit) return hit;
-      const outcome = await this.runner.before(target);
-      return outcome.status === "built" ? this.stopAt(target, "step", "until") : this.stopAfter(outcome);
-    });
+    return this.moving(() => this.runTo(target, here + 1, "until"));
   }
 
   /** Goes to the first step; nothing that is built runs again. */
@@ -234,8 +232,9 @@ export class DebugSession implements AsyncDisposable {
   }
 
   /**
-   * Takes the Dockerfile, and with `contextChanged` the context, as they are on disk now, and goes on from the first step
-   * that is another one. Rejects with DockerfileError, changing nothing.
+   * Takes the Dockerfile, and with `contextChanged` the context, as they are on disk now. At a failure the build goes on from
+   * the first step that is another one, or the failed one; elsewhere what changed is built, and the session stays, or stands
+   * where the build became another one. Rejects with DockerfileError, changing nothing.
    */
   async reload(source: string, options: { contextChanged: boolean }): Promise<SessionState> {
     const stopped = this.require("stopped", "reload");
@@ -244,10 +243,19 @@ export class DebugSession implements AsyncDisposable {
       const moves = await this.replan(source, options);
       this.draft.reloaded(source);
       const { steps } = this.build;
-      const unbuilt = steps.find((step) => !this.build.isBuilt(step))?.number ?? steps.length + 1;
-      const here = moves.get(positionOf(stopped)) ?? steps.length + 1;
-      return this.runFrom(Math.min(firstDifference(old, steps), unbuilt, here));
+      const end = steps.length + 1;
+      const unbuilt = steps.find((step) => !this.build.isBuilt(step))?.number ?? end;
+      const changed = Math.min(firstDifference(old, steps), unbuilt);
+      const here = moves.get(positionOf(stopped)) ?? (stopped.at === "after" ? end : changed);
+      if (stopped.reason === "failure") return this.runFrom(Math.min(changed, here));
+      return this.runTo(Math.min(here, end), changed, "reload");
     });
+  }
+
+  /** Takes the Dockerfile and the context as they are on disk now. Rejects with UsageError where there is no such file. */
+  async reloadFile(): Promise<SessionState> {
+    this.require("stopped", "reload");
+    return this.reload(await this.draft.read(), { contextChanged: true });
   }
 
   /** Tries another value of a variable from here on, in memory only. Rejects with SessionStateError where it has no effect. */
@@ -309,6 +317,14 @@ export class DebugSession implements AsyncDisposable {
     return this.current;
   }
 
+  /** Runs to a position; breakpoints from another one on stop it on the way. */
+  private async runTo(position: number, from: number, note: string): Promise<SessionState> {
+    const hit = await this.runToBreakpoint(this.breakpoints.positionsFrom(from).filter((one) => one < position));
+    if (hit) return hit;
+    const outcome = await this.runner.before(position);
+    return outcome.status === "built" ? this.stopAt(position, "step", note) : this.stopAfter(outcome);
+  }
+
   private async runToBreakpoint(positions: readonly number[]): Promise<SessionState | undefined> {
     for (const position of positions) {
       const outcome = await this.runner.before(position);
@@ -324,17 +340,12 @@ export class DebugSession implements AsyncDisposable {
     options: { contextChanged?: boolean } = {},
   ): Promise<ReadonlyMap<number, number>> {
     const old = this.build.steps;
-    const statuses = new Map(this.statuses);
+    const rebindStatuses = this.statuses.remember();
     await this.build.replan(source, { signal: this.signal, ...options });
     const moves = stepMoves(old, this.build.steps);
     this.breakpoints.rebind(moves, this.build);
     this.callers.clear();
-    this.statuses.clear();
-    for (const [from, to] of moves) {
-      const status = statuses.get(from);
-      const step = this.build.steps[to - 1];
-      if (status && step && this.build.isBuilt(step)) this.statuses.set(to, status);
-    }
+    rebindStatuses(moves, this.build);
     return moves;
   }
 

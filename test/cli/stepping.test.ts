@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -243,6 +243,43 @@ describeEngines("a stepped build", (engine) => {
     await terminal.expect("Built sha256:");
     expect(await terminal.exited).toBe(0);
     expect(terminal.output.match(/^#2 DONE/gm)).toHaveLength(1);
+  });
+
+  it("follows the .dockerignore while it waits, and a Dockerfile that is saved by renaming", async () => {
+    const state = join(folder, "state");
+    writeFileSync(join(folder, ".dockerignore"), "input.txt\nstate\n");
+    writeFileSync(
+      join(folder, "Dockerfile"),
+      `FROM busybox\nCOPY . /context\nRUN cat /context/input.txt && echo ${String(Date.now())}\nRUN exit 3\n`,
+    );
+    await using terminal = new Terminal(engine, ["build", "--watch", "--progress=plain", "."], folder, {
+      XDG_STATE_HOME: state,
+    });
+    await terminal.expect("Step 3/4 failed");
+    await terminal.expect("Waiting for a change");
+    writeFileSync(join(folder, ".dockerignore"), "state\n");
+    await terminal.expect("Step 4/4 failed");
+    await terminal.expect("Waiting for a change");
+    const dockerfile = readFileSync(join(folder, "Dockerfile"), "utf8");
+    writeFileSync(join(folder, "Dockerfile.new"), dockerfile.replace("exit 3", "cat /context/Dockerfile"));
+    renameSync(join(folder, "Dockerfile.new"), join(folder, "Dockerfile"));
+    await terminal.expect("RUN cat /context/Dockerfile\n");
+    // The image has the Dockerfile as it is now.
+    await terminal.expect(/\d RUN cat \/context\/Dockerfile\n/);
+    expect(await terminal.exited).toBe(0);
+  });
+
+  it("ends a script at a command that fails, before anything else is done", async () => {
+    writeFileSync(join(folder, "commands"), "next\n-print NOTHING\nbreak biuld\ncontinue\n");
+    const run = await dfdebug(engine, ["build", "--step", "-x", "commands", "."], { cwd: folder });
+    expect(run.code).toBe(2);
+    expect(run.stdout).toContain("NOTHING is not set here");
+    expect(run.stderr).toContain("Error: commands, line 3: break biuld: biuld matches nothing");
+    expect(run.stderr).not.toContain("Built");
+
+    const unread = await dfdebug(engine, ["build", "-x", "nowhere", "."], { cwd: folder });
+    expect(unread.code).toBe(2);
+    expect(unread.stderr).not.toContain("#1");
   });
 
   it("gives the prompt for Ctrl-C while it waits", async () => {

@@ -286,8 +286,10 @@ export class FakeBuild implements Build {
       },
       stat: async (path) => {
         const text = files.get(path);
-        if (text === undefined) throw missing(path);
-        return stat(path.replace(/^.*\//, ""), text);
+        const name = path.replace(/^.*\//, "");
+        if (text !== undefined) return stat(name, text);
+        if (![...files.keys()].some((file) => file.startsWith(`${path}/`))) throw missing(path);
+        return { ...stat(name, ""), type: "directory" };
       },
       async *readFile(path) {
         const text = files.get(path);
@@ -315,12 +317,13 @@ function failure(step: Step, exitCode: number): StepFailure {
 
 /** A process that prints its command and ends with the number in it, if there is one. */
 function fakeProcess(command: string): Process {
+  const stdout = Readable.from([Buffer.from(`ran ${command}\n`)]);
   return {
     stdin: new Writable({ write: (_chunk, _encoding, done) => done() }),
-    stdout: Readable.from([Buffer.from(`ran ${command}\n`)]),
+    stdout,
     stderr: Readable.from([]),
     resize: () => undefined,
     kill: () => undefined,
-    exited: Promise.resolve(Number(/\d+/.exec(command)?.[0] ?? 0)),
+    exited: new Promise((resolve) => stdout.once("end", () => resolve(Number(/\d+/.exec(command)?.[0] ?? 0)))),
   };
 }

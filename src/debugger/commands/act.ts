@@ -7,12 +7,12 @@ import { formatBytes, formatCount } from "../format.js";
 import { runAtStep } from "../run-at-step.js";
 import { shellFix } from "../shell-fix.js";
 import { parseTrial } from "../trial.js";
-import { startCommand } from "../variables.js";
 import { chooseFix } from "./choose-fix.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { settleFix } from "./movement.js";
 import { tone, type InteractiveIo, type Line, type ShellOutcome } from "./io.js";
 import { refuseOptions, statePath, stepNamed, takeOption } from "./places.js";
+import { runCommand } from "./run-image.js";
 import { StreamPrinter } from "./stream-printer.js";
 
 /** Commands that run something at the step, or change what is built. */
@@ -63,14 +63,7 @@ export const actCommands: readonly DebuggerCommand[] = [
       if (code !== 0) await io.print([tone("dim", `exit code ${String(code)}`)]);
     },
   },
-  {
-    name: "run",
-    aliases: [],
-    usage: "run [ARG...]",
-    summary: "at the end: start the image's ENTRYPOINT as docker run would",
-    help: "With the image's user, directory and environment. ARGs take the place of CMD. Its output is printed; on a terminal it has the keyboard.",
-    run: (context, args) => runImage(context, args),
-  },
+  runCommand,
   {
     name: "retry",
     aliases: [],
@@ -102,6 +95,18 @@ export const actCommands: readonly DebuggerCommand[] = [
     help: "In $VISUAL or $EDITOR, as a copy. The build goes on from the first step that changed, with breakpoints where their instructions are now. The file itself is written only on a yes.",
     async run(context) {
       await editDockerfile(context, interactive(context, "edit"));
+    },
+  },
+  {
+    name: "reload",
+    aliases: [],
+    usage: "reload",
+    summary: "take the Dockerfile and the context as they are on disk now",
+    help: "For changes made in another window. At a failure the build goes on from the first step that is another one, or runs the failed one again; elsewhere what changed is built, and the session stays at its instruction. What was edited or set in the session and not written is dropped.",
+    async run(context) {
+      const { session, io } = context;
+      if (session.pendingFix && !(await io.confirm("The change is not in the Dockerfile yet. Drop it?", false))) return;
+      await session.reloadFile();
     },
   },
   {
@@ -253,34 +258,6 @@ async function editDockerfile(context: CommandContext, terminal: InteractiveIo):
     }
   }
   if (session.state.kind === "stopped" && session.state.reason !== "failure") await settleFix(context);
-}
-
-async function runImage(context: CommandContext, args: readonly string[]): Promise<void> {
-  const { session, stopped, io, signal } = context;
-  if (stopped.at !== "after")
-    throw new SessionStateError("run: the image is not finished yet", {
-      hint: "`until end` builds it, then run starts it.",
-    });
-  const { config } = await session.build.configuration(stopped.step, "after");
-  const argv = args.length > 0 ? [...(config.Entrypoint ?? []), ...args] : startCommand(config);
-  if (argv.length === 0)
-    throw new SessionStateError("run: the image has neither ENTRYPOINT nor CMD", { hint: "run COMMAND [ARG...]" });
-  await using container = await session.build.openContainer(stopped.step, { state: "after", view: "inside", signal });
-  await io.print([
-    tone("dim", `Running ${argv.map((word) => (/^[\w./:=@-]+$/.test(word) ? word : JSON.stringify(word))).join(" ")}`),
-  ]);
-  if (io.interactive) {
-    const code = await io.interactive.run(container, argv, signal);
-    if (code !== 0) await io.print([tone("dim", `exit code ${String(code)}`)]);
-    return;
-  }
-  const process = await container.exec({ argv, signal });
-  const printer = new StreamPrinter(io);
-  process.stdout.on("data", (data: Uint8Array) => printer.stdout(data));
-  process.stderr.on("data", (data: Uint8Array) => printer.stderr(data));
-  const code = await process.exited;
-  await printer.end();
-  if (code !== 0) await io.print([tone("dim", `exit code ${String(code)}`)]);
 }
 
 function interactive({ io }: CommandContext, command: string): InteractiveIo {

@@ -1,3 +1,4 @@
+import { DfdebugError } from "../../errors.js";
 import type { DebugSession } from "../session.js";
 import { specCandidates } from "../spec.js";
 import type { StoppedState } from "../state.js";
@@ -26,7 +27,12 @@ export async function completeLine(
   const command = findCommand(name);
   const place: Place = { session, stopped, before: parts.slice(0, -1), last };
   const options = last.startsWith("-") ? (command?.options ?? []).map((option) => `${option} `) : [];
-  const found = await Promise.all((command?.completes ?? []).map((kind) => candidates(kind, place)));
+  const { completes = [] } = command ?? {};
+  // A place with a condition is one word; behind it comes the condition.
+  const kinds = completes.filter(
+    (kind) => kind !== "spec" || place.before.length === 0 || !completes.includes("condition"),
+  );
+  const found = await Promise.all(kinds.map((kind) => candidates(kind, place)));
   return [[...new Set([...options, ...found.flat()])].filter((candidate) => candidate.startsWith(last)), last];
 }
 
@@ -40,7 +46,7 @@ async function candidates(kind: Completes, place: Place): Promise<readonly strin
     case "command":
       return commandNames();
     case "spec":
-      return before.includes("if") ? [] : specCandidates(session.build).map((spec) => `${spec} `);
+      return specCandidates(session.build).map((spec) => `${spec} `);
     case "condition":
       return before.includes("if") ? conditions(place) : before.length > 0 ? ["if "] : [];
     case "breakpoint":
@@ -74,8 +80,17 @@ async function conditions(place: Place): Promise<string[]> {
   return ["cached ", "!cached ", "changed(", "!changed(", "exists(", "!exists(", "size > ", ...known];
 }
 
-/** Names in the folder that is being typed. */
-async function paths({ session, stopped, before }: Place, typed: string): Promise<string[]> {
+/** Names in the folder that is being typed; none where there is no such folder. */
+async function paths(place: Place, typed: string): Promise<string[]> {
+  try {
+    return await namesIn(place, typed);
+  } catch (error) {
+    if (error instanceof DfdebugError) return [];
+    throw error;
+  }
+}
+
+async function namesIn({ session, stopped, before }: Place, typed: string): Promise<string[]> {
   const slash = typed.lastIndexOf("/");
   const colon = typed.lastIndexOf(":");
   const folder = typed.slice(0, Math.max(slash, colon) + 1);

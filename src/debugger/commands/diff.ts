@@ -33,8 +33,10 @@ export const diffCommand: DebuggerCommand = {
     const dirty = takeOption(file.rest, "--dirty");
     refuseOptions("diff", dirty.rest, usage);
     if (file.found) {
-      const { pendingFix } = context.session;
-      return context.io.print(...(pendingFix ? diffLines(pendingFix.diff) : ["There is no change to the Dockerfile"]));
+      const { fileDifference } = context.session;
+      return context.io.print(
+        ...(fileDifference ? diffLines(fileDifference.diff) : ["There is no change to the Dockerfile"]),
+      );
     }
     const paths = dirty.rest.filter((arg) => arg.startsWith("/") && !/^\/.*\/$/.test(arg));
     const [from, to] = dirty.rest.filter((arg) => !paths.includes(arg));

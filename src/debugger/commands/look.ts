@@ -40,11 +40,10 @@ export const lookCommands: readonly DebuggerCommand[] = [
     async run(context, args) {
       const { step, at } = await configurationFor(context, args[0]);
       const needs = step.dependsOn.filter((number) => step.stageStep === 1 || number !== step.number - 1);
+      const place = `${String(step.number)}/${String(step.total)} [${step.stage.label} ${String(step.stageStep)}/${String(step.stageTotal)}]`;
+      const isBehind = args[0] === undefined && context.stopped.at === "after";
       const lines: [string, string][] = [
-        [
-          "step",
-          `${String(step.number)}/${String(step.total)} [${step.stage.label} ${String(step.stageStep)}/${String(step.stageTotal)}] ${oneLine(step)}`,
-        ],
+        ["step", `${isBehind ? "behind " : ""}${place} ${oneLine(step)}`],
         ["line", `${context.session.build.dockerfile.file}:${String(step.instruction.range.start.line)}`],
         ...(needs.length > 0 ? [["reads", `step ${needs.join(", ")}`] as [string, string]] : []),
         ...configurationShown(at),

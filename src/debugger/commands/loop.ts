@@ -2,6 +2,7 @@ import { CancelledError, DfdebugError } from "../../errors.js";
 import type { DebugSession } from "../session.js";
 import type { SessionResult, StoppedState } from "../state.js";
 import type { CommandIo } from "./io.js";
+import { settleFix } from "./movement.js";
 import { executeLine, findCommand, words } from "./table.js";
 
 /** A line of commands, or why there is none. */
@@ -50,7 +51,11 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
   await session.start({ entry: options.entry });
   for (;;) {
     const stopped = session.state;
-    if (stopped.kind === "ended") return stopped.result;
+    if (stopped.kind === "ended") {
+      // Whatever way it was built: a change that works is not lost where somebody can say what becomes of it.
+      if (stopped.result.status === "built" && io.interactive) await settleFix({ session, io });
+      return stopped.result;
+    }
     if (stopped.kind !== "stopped") return session.terminate();
     if (stopped !== shown) {
       shown = stopped;

@@ -93,7 +93,7 @@ export const movementCommands: readonly DebuggerCommand[] = [
  * A change that the user made and that is not in the file: it is shown, and written on a yes before the build goes on. False
  * where it could not be written: then the build does not go on, and the change can still be seen.
  */
-export async function settleFix({ session, io }: CommandContext): Promise<boolean> {
+export async function settleFix({ session, io }: Pick<CommandContext, "session" | "io">): Promise<boolean> {
   const { pendingFix } = session;
   if (!pendingFix) return true;
   await io.print("", ...diffLines(pendingFix.diff));

@@ -31,6 +31,7 @@ export class PlainProgress {
         if (event.status !== "started") {
           this.rest(number);
           this.line(number, ending(event.status, event.durationMs ?? 0));
+          this.titled.delete(number);
         }
         break;
       }
@@ -61,7 +62,7 @@ export class PlainProgress {
     }
   }
 
-  /** Writes what was begun and not ended. */
+  /** Writes what was begun and not ended; it can be gone on with. */
   end(): void {
     for (const key of [...this.outputs.keys()]) this.rest(Number(key.split(":")[0]));
   }

@@ -181,7 +181,8 @@ class TerminalFrontEnd {
 
   private endProgress(interrupted = false): void {
     this.progress?.end(interrupted);
-    this.progress = undefined;
+    // Lines that never change can go on where they were: they know when steps began.
+    if (!(this.progress instanceof PlainProgress)) this.progress = undefined;
   }
 
   /** Where and why; the diagnostics asked for; at a failure the shell, where somebody is there. */

@@ -3,6 +3,7 @@ import { DebugSession, positionOf } from "../../../src/debugger/session.js";
 import type { SessionState } from "../../../src/debugger/state.js";
 import { CancelledError, DockerfileError, SessionStateError, UsageError } from "../../../src/errors.js";
 import { FakeBuild } from "../../support/fake-engine.js";
+import { fakeDialect, generator, randomDockerfile } from "../../support/random-dockerfile.js";
 
 /** Steps: deps 1-3, tools 4-5, final 6-9. */
 const threeStages = [
@@ -170,6 +171,28 @@ describe("stepping", () => {
     expect(build.ran).toEqual(["FROM scratch", "RUN write /a 1", "RUN write /new 1", "ENV X=1"]);
   });
 
+  it("takes the file as it is on disk: at a failure it goes on, elsewhere it stays at its instruction", async () => {
+    const source = "FROM scratch\nRUN write /a 1\nRUN fail 3\nRUN write /c 1\n";
+    const failed = await begin(source, ["4"]);
+    expect(where(await failed.session.reload(source, { contextChanged: true }))).toBe("3 failure");
+    const fixed = source.replace("fail 3", "write /b 1");
+    expect(where(await failed.session.reload(fixed, { contextChanged: false }))).toBe("4 breakpoint (breakpoint 1)");
+    expect(failed.session.pendingFix).toBeUndefined();
+
+    const { build, session } = await begin(fixed, ["4"]);
+    const longer = fixed.replace("RUN write /a 1", "RUN write /a 2\nENV X=1");
+    expect(where(await session.reload(longer, { contextChanged: false }))).toBe("5 step (reload)");
+    expect(build.steps.slice(0, 4).every((step) => build.isBuilt(step))).toBe(true);
+    expect(where(await session.reload("FROM scratch\nRUN fail 9\n", { contextChanged: false }))).toBe(
+      "2 step (reload)",
+    );
+    await expect(session.reload("RUNN", { contextChanged: false })).rejects.toBeInstanceOf(DockerfileError);
+    await expect(session.reloadFile()).rejects.toBeInstanceOf(UsageError);
+    expect(where(session.state)).toBe("2 step (reload)");
+    session.breakpoints.add("end", build);
+    expect(where(await session.reload("FROM scratch\n", { contextChanged: false }))).toBe("2 end (reload)");
+  });
+
   it("stays where only later steps changed", async () => {
     const source = "FROM scratch\nRUN write /a 1\nRUN write /b 1\n";
     const { session } = await begin(source, ["2"]);
@@ -248,7 +271,7 @@ describe("stepping", () => {
 describe("stepping in any way makes the same image", () => {
   it.each(Array.from({ length: 40 }, (_, seed) => seed + 1))("seed %i", async (seed) => {
     const random = generator(seed);
-    const source = randomDockerfile(random);
+    const source = randomDockerfile(random, fakeDialect);
     const straight = await begin(source, ["1"]);
     await straight.session.continue();
 
@@ -275,36 +298,3 @@ describe("stepping in any way makes the same image", () => {
     expect(new Set(stepped.build.ran)).toEqual(new Set(straight.build.ran));
   });
 });
-
-/** A small generator of numbers below `limit` (mulberry32): the same for the same seed. */
-function generator(seed: number): (limit: number) => number {
-  let state = seed * 0x9e3779b9;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
-  };
-}
-
-/** Stages that are built on, and copy from, others; every instruction is another one. */
-function randomDockerfile(random: (limit: number) => number): string {
-  const lines: string[] = [];
-  const stages = 1 + random(5);
-  let count = 0;
-  for (let stage = 0; stage < stages; stage++) {
-    const base = stage > 0 && random(2) === 0 ? `s${String(random(stage))}` : "scratch";
-    lines.push(`FROM ${base} AS s${String(stage)}`, `RUN write /own s${String(stage)}`);
-    for (let index = random(6); index > 0; index--) {
-      count += 1;
-      const name = String(count);
-      const kind = random(5);
-      if (kind === 0) lines.push(`ENV V${name}=${name}`);
-      else if (kind === 1 && stage > 0) lines.push(`COPY --from=s${String(random(stage))} /own /copy${name}`);
-      else if (kind === 2) lines.push(`RUN append /own ${name}`);
-      else if (kind === 3) lines.push(`RUN rm /f${String(random(count))}; write /r${name} gone`);
-      else lines.push(`RUN write /f${name} ${name}`);
-    }
-  }
-  return `${lines.join("\n")}\n`;
-}
