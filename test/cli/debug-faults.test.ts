@@ -55,7 +55,8 @@ describeEngines("a session of dfdebug debug", (engine) => {
     docker(engine, "restart", "-t", "0", name);
     const { code, stderr } = await end(child);
     expect(code).toBe(137);
-    expect(stderr).toContain(`${name} was restarted: the session ended with its processes.`);
+    // A slow engine has not started it again when the session is at its end.
+    expect(stderr).toMatch(/ (was restarted|exited \(137\)): the session ended with/);
   });
 
   it.each(["INT", "TERM", "HUP", "USR1"] as const)("passes SIG%s on to its command", async (signal) => {
