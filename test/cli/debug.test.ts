@@ -139,13 +139,15 @@ describeEngines("dfdebug debug", (engine) => {
   });
 
   it("takes mounts in docker's grammar", async () => {
-    writeFileSync(join(folder, "note"), "a note\n");
-    const name = targets.run();
-    const mount = ["-v", "./note:/note:ro", "--mount", "type=tmpfs,target=/big,tmpfs-size=1m"];
-    const script = "cat /note; echo >/note; grep -c ' /big tmpfs' /proc/mounts";
-    const run = await debug([...mount, name, "--", "sh", "-c", script]);
+    const volume = `dfdebug-test-${String(process.pid)}`;
+    const name = targets.run(["-v", `${volume}:/data`], ["sh", "-c", "echo a note >/data/note; exec sleep 100000"]);
+    const mounts = ["-v", `${volume}:/data:ro`, "--mount", "type=tmpfs,target=/big,tmpfs-size=1m"];
+    const script = "cat /data/note; echo >/data/note; grep -c ' /big tmpfs' /proc/mounts";
+    const run = await debug([...mounts, name, "--", "sh", "-c", script]);
     expect(run.stdout).toBe("a note\n1\n");
-    expect(run.stderr).toContain("/note: Read-only file system");
+    expect(run.stderr).toContain("/data/note: Read-only file system");
+    targets[Symbol.dispose]();
+    docker(engine, "volume", "rm", volume);
   });
 
   it("has the least capabilities, more when asked, and explains", async () => {

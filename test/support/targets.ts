@@ -25,7 +25,7 @@ export class Targets implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.names.length > 0) docker(this.engine, "rm", "-fv", ...this.names);
+    if (this.names.length > 0) docker(this.engine, "rm", "-fv", ...this.names.splice(0));
   }
 
   private name(): string {
