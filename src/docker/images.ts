@@ -122,10 +122,11 @@ async function* jsonLines<T>(stream: AsyncIterable<Buffer>): AsyncIterable<T> {
 export async function importImage(
   connection: DockerConnection,
   archive: Duplex,
-  options: { repository: string; tag: string; changes: readonly string[]; signal?: AbortSignal | undefined },
+  options: { name: string; changes: readonly string[]; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const changes = options.changes.map((change) => `&changes=${encodeURIComponent(change)}`).join("");
-  const query = `fromSrc=-&repo=${encodeURIComponent(options.repository)}&tag=${encodeURIComponent(options.tag)}${changes}`;
+  // With its tag in the name: Podman does not read the parameter for it.
+  const query = `fromSrc=-&repo=${encodeURIComponent(options.name)}${changes}`;
   const response = await connection.stream("POST", `/images/create?${query}`, {
     body: archive,
     headers: { "Content-Type": "application/x-tar" },

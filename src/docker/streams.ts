@@ -9,13 +9,33 @@ export interface OutputSinks {
 /** How a stream of output ended: by itself, or because what read it went away. */
 export type OutputEnd = "ended" | "reader gone";
 
+/** So long a stream whose container is gone has to be silent. */
+const silenceMs = 500;
+
 /**
  * Copies an engine's stream until it ends, and waits for slow sinks. Without `isTerminal` it is taken apart as the
  * engine multiplexes it (Docker Engine API, ContainerAttach: a byte for the stream, three of zero, the length in four,
  * big-endian, then the payload). Payloads are passed on as they came, not copied. Rejects with the stream's error.
+ * `gone` settles when the process's container is gone: an engine may then never end the stream (20.10 does not where the
+ * container dies with the process), so a silence ends it.
  */
-export function copyOutput(source: Duplex, sinks: OutputSinks, isTerminal: boolean): Promise<OutputEnd> {
+export function copyOutput(
+  source: Duplex,
+  sinks: OutputSinks,
+  isTerminal: boolean,
+  gone?: Promise<unknown>,
+): Promise<OutputEnd> {
   return new Promise((resolve, reject) => {
+    let isGone = false;
+    let silence: NodeJS.Timeout | undefined;
+    const listen = (): void => {
+      clearTimeout(silence);
+      if (isGone && waiting.size === 0) silence = setTimeout(ended, silenceMs);
+    };
+    void gone?.then(() => {
+      isGone = true;
+      listen();
+    });
     const waiting = new Set<Writable>();
     const frames = new FrameReader((stream, payload) => write(stream === 2 ? sinks.stderr : sinks.stdout, payload));
     const drained = new Map<Writable, () => void>();
@@ -28,11 +48,14 @@ export function copyOutput(source: Duplex, sinks: OutputSinks, isTerminal: boole
         waiting.delete(sink);
         drained.delete(sink);
         if (waiting.size === 0) source.resume();
+        listen();
       };
       drained.set(sink, resume);
       sink.once("drain", resume);
     };
     const finish = (settle: () => void): void => {
+      isGone = false;
+      clearTimeout(silence);
       source.off("data", take);
       source.off("end", ended);
       source.off("close", ended);
@@ -42,6 +65,7 @@ export function copyOutput(source: Duplex, sinks: OutputSinks, isTerminal: boole
       settle();
     };
     const take = (chunk: Buffer): void => {
+      listen();
       if (isTerminal) write(sinks.stdout, chunk);
       else frames.push(chunk);
     };

@@ -89,33 +89,27 @@ fi
 [ ! -L /target ] || rm -f /target
 [ ! -e /target ] || rmdir /target 2>/dev/null || fail "the toolbox image has files of its own at /target"
 ln -s "$root" /target || fail "the toolbox's filesystem cannot be written"
-cat >$run/shellrc <<END
-[ -r ~/.bashrc ] && [ -n "\\$BASH_VERSION" ] && . ~/.bashrc
-PS1='$label \\$PWD \\\\$ '
-END
-cat >$run/lifeline <<'END'
+printf '%s\\n' '[ -r ~/.bashrc ] && [ -n "$BASH_VERSION" ] && . ~/.bashrc' "PS1='$label \\$PWD \\\\$ '" >$run/shellrc
+echo '
 while read -r order signal file; do
   case $order in kill) read -r pid <"\${0%/*}/$file" && kill -s "$signal" "$pid" ;; esac
 done
 [ -z "$1" ] || { read -r pid <"\${0%/*}/$1" && kill -s KILL "$pid"; } || kill -s KILL "$2"
-exit 0
-END
+exit 0' >$run/lifeline
 if [ -z "$command" ]; then
   echo $$ >$run/holder
   echo ready
   exec /bin/sh $run/lifeline 2>/dev/null
 fi
-cat >$run/sidecar <<END
+printf '%s\\n' "
 exec 3<&0 </dev/null
 /bin/sh $run/lifeline ${soleProcess} $$ <&3 3<&- >/dev/null 2>&1 &
 exec 3<&-
 echo \\$! >$run/holder
-echo ready
-$command
-code=\\$?
-kill -s KILL \\$!
+echo ready" "$command" '
+code=$?
+kill -s KILL $!
 wait 2>/dev/null
-exit \\$code
-END
+exit $code' >$run/sidecar
 exec /bin/sh $run/sidecar
 `;

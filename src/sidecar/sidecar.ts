@@ -65,7 +65,7 @@ export class Sidecar implements AsyncDisposable {
   private constructor(options: SidecarOptions, held: HeldContainer) {
     this.options = options;
     this.held = held;
-    this.ended = once(held.control, "close").catch(() => undefined);
+    this.ended = Promise.race([held.removed, once(held.control, "close").catch(() => undefined)]);
     held.control.resume();
   }
 
@@ -83,7 +83,7 @@ export class Sidecar implements AsyncDisposable {
     const { control, removed } = held;
     return {
       exec: {
-        copyOutput: (sinks: OutputSinks) => copyOutput(control, sinks, false),
+        copyOutput: (sinks: OutputSinks) => copyOutput(control, sinks, false, removed),
         exitCode: () => removed,
       },
       kill: (signal) => order(control, signal, soleProcess),
@@ -107,6 +107,7 @@ export class Sidecar implements AsyncDisposable {
       user: view === "outside" ? user : undefined,
     });
     const exec = await prepared.start();
+    exec.endWith(held.removed);
     return { exec, kill: (signal) => order(held.control, signal, pidFile) };
   }
 

@@ -23,10 +23,8 @@ export async function importStaticToolbox(
   if (kit === undefined) return undefined;
   const { Arch } = await connection.json<{ Arch: string }>("GET", "/version");
   if (architectures[process.arch] !== Arch) return undefined;
-  const [repository = "", tag = ""] = staticToolboxImage.split(":");
   await importImage(connection, await imageOf(kit), {
-    repository,
-    tag,
+    name: staticToolboxImage,
     changes: [
       `LABEL dev.dfdebug.toolbox=1 ${kitLabel}=${toolboxKit}`,
       "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

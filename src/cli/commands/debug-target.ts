@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Containers, type ContainerInfo } from "../../docker/containers.js";
 import type { DockerConnection } from "../../docker/connection.js";
 import { UsageError } from "../../errors.js";
@@ -20,6 +21,10 @@ import type { EngineFlags } from "../program.js";
 /** What a session needs of the command line: `debug`'s options, or `cp`'s and `forward`'s few. */
 export type SessionFlags = Pick<DebugFlags, "image" | "readOnly" | "privileged"> &
   Partial<Pick<DebugFlags, "env" | "volume" | "mount" | "capAdd" | "inside" | "user">>;
+
+/** How often, and how long apart, a target that exited is looked at once more. */
+const restartLooks = 5;
+const restartPauseMs = 200;
 
 /** What `debug`, `cp` and `forward` begin with: the target that was named, the toolbox, and a sidecar when it is needed. */
 export class DebugTarget implements AsyncDisposable {
@@ -135,10 +140,16 @@ export class DebugTarget implements AsyncDisposable {
   /** What became of a target whose processes were all killed; undefined where it still runs. */
   async end(): Promise<string | undefined> {
     if (this.target.kind === "image" || !this.isLive) return undefined;
-    const now = await this.containers.find(this.target.info.Id);
+    const { Id, State } = this.target.info;
+    let now = await this.containers.find(Id);
+    // What is restarted exits first.
+    for (let look = 0; look < restartLooks && now && !isLive(now); look++) {
+      await sleep(restartPauseMs);
+      now = await this.containers.find(Id);
+    }
     if (!now) return `${this.name} was removed: the session ended with it.`;
-    if (isLive(now) && now.State.StartedAt === this.target.info.State.StartedAt) return undefined;
-    if (isLive(now))
+    if (now.State.Running && now.State.StartedAt === State.StartedAt) return undefined;
+    if (now.State.Running)
       return `${this.name} was restarted: the session ended with its processes. Attach again: dfdebug debug ${this.name}`;
     const why = now.State.OOMKilled ? ", out of memory" : "";
     return `${this.name} exited (${String(now.State.ExitCode)}${why}): the session ended with it. Its files: dfdebug debug ${this.name}`;
