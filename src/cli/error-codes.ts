@@ -19,6 +19,8 @@ export const errorCodes: Readonly<Record<string, string>> = {
   CONTEXT_NOT_FOUND: "A folder of the context is not there.",
   CONTEXT_UNKNOWN: "There is no docker context of that name.",
   CONTEXT_UNREADABLE: "A file or folder of the build context cannot be read.",
+  COPY_CONFLICT: "A copy's destination cannot take what is copied: a folder in a file's place, or the other way round.",
+  COPY_FAILED: "A copy did not come to its end.",
   DOCKERFILE_CHANGED: "The Dockerfile changed on disk since the build began; a fix is not written over it.",
   DOCKERFILE_MISSING: "There is no Dockerfile where it was looked for.",
   DOCKERFILE_WRITE: "The Dockerfile could not be written.",

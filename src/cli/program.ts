@@ -4,6 +4,7 @@ import type { CliIo } from "./io.js";
 import { version } from "./version.js";
 import type { BuildFlags } from "./build-flags.js";
 import { addDebugCommand } from "./debug-flags.js";
+import { addMoveCommands } from "./move-commands.js";
 
 /** Options that reach the engine; every command that talks to one has them. */
 export interface EngineFlags {
@@ -52,6 +53,7 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     });
 
   addDebugCommand(program, io, finish);
+  addMoveCommands(program, io, finish);
 
   const toolbox = program
     .command("toolbox")
