@@ -56,6 +56,7 @@ export class LiveFiles implements ContainerFiles {
     const ended = exec.copyOutput({ stdout, stderr }).then(
       async () => {
         stdout.end();
+        exec.stdin.destroy();
         return { code: await exec.exitCode().catch(() => undefined), stderr: stderr.text };
       },
       (error: Error) => {
@@ -74,7 +75,10 @@ export class LiveFiles implements ContainerFiles {
       if (code !== 0) throw failed(code, text);
     });
     done.catch(() => undefined);
-    stdout.body.once("close", () => exec.stdin.destroy());
+    // A reader that gives up ends tar; one that has all of it leaves the exit code to be asked for.
+    stdout.body.once("close", () => {
+      if (!stdout.body.readableEnded) exec.stdin.destroy();
+    });
     const { stat, leftOut } = parseHead(head);
     return { stat, archive: stdout.body, strip: stat.kind === "directory" ? 0 : 1, leftOut, done };
   }
@@ -241,7 +245,8 @@ class HeadedOutput extends Writable {
       this.settle(whole.subarray(0, end).toString("utf8"));
       rest = whole.subarray(end + 1);
     }
-    if (this.body.destroyed || this.body.write(rest)) done();
+    // An empty chunk would stop the reader until somebody asks again.
+    if (rest.length === 0 || this.body.destroyed || this.body.write(rest)) done();
     else {
       const go = (): void => {
         this.body.off("drain", go).off("close", go);
@@ -259,7 +264,8 @@ class HeadedOutput extends Writable {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.settle(undefined);
-    this.body.destroy(error ?? undefined);
+    // Also called after a good end, when the reader may not have all of it yet.
+    if (error) this.body.destroy(error);
     done(error);
   }
 }

@@ -31,6 +31,9 @@ export async function* readEntries(archive: Readable): AsyncGenerator<ReadEntry>
   // latin1 keeps every byte of a name; POSIX archives' own long names are UTF-8 by definition.
   const reader = extract({ filenameEncoding: "latin1" } as Parameters<typeof extract>[0]);
   archive.once("error", (error) => reader.destroy(error));
+  archive.once("close", () => {
+    if (!archive.readableEnded) reader.destroy(new Error("it ended too early"));
+  });
   archive.pipe(reader);
   try {
     for await (const entry of reader) {
