@@ -37,6 +37,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   ENGINE_UNREACHABLE: "No engine answers.",
   EXISTS: "A file would be overwritten.",
   EXPORT: "An image could not be made.",
+  FORWARD: "A port cannot be forwarded.",
   FRONTEND: "The engine's Dockerfile frontend refused a line that dfdebug's parser accepts.",
   FRONTEND_TOO_OLD: "The engine's own Dockerfile frontend does not know an instruction or a flag.",
   IGNORE_FILE_UNREADABLE: "The .dockerignore cannot be read.",
