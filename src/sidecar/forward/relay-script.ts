@@ -5,8 +5,9 @@ import { runFolder } from "../scripts.js";
  * shell (-e), in which two copies run, one a direction, so that neither waits for the other. (nc's own copying does: it
  * stops both directions for one, and forgets what is still to be sent when the server has said all it has to say.)
  *
- * Standard error is the way back for what is no payload, a line each: `ready`; `open` when the socket is connected; `down
- * STATUS BYTES` when the server has ended, with how much it had sent, for the two outputs keep no order between them.
+ * Standard error is the way back for what is no payload, a line each: `ready`; `open` when the socket is connected; `reset`
+ * when it broke. The server's end of output is a mark behind its bytes, a random word that the client's side gave: the two
+ * outputs keep no order between them.
  *
  * Whatever is started is waited for: an orphan would become the container's own first process's to reap.
  */
@@ -15,7 +16,7 @@ import { runFolder } from "../scripts.js";
 export const exitNoTool = 47;
 export const exitNoFinisher = 48;
 
-/** argv for an exec. It reads `HOST PORT` in a line, then the client's bytes; HOST `-` is the container's localhost. */
+/** argv for an exec. It reads `HOST PORT MARK` in a line, then the client's bytes; HOST `-` is the container's localhost. */
 export function relayCommand(kit: string): string[] {
   const finishers = [finisher("x86_64"), finisher("aarch64")].map(octal);
   return ["/bin/sh", "-c", script, "sh", kit.replace(/\/$/, ""), connection, ...finishers];
@@ -30,10 +31,10 @@ if [ ! -x $finish ]; then
 fi
 trap 'trap "" TERM; kill -s TERM 0; wait; exit 143' TERM
 echo ready >&2
-read -r host port || exit 0
+read -r host port mark || exit 0
 exec 3<&0 4>&1
 try() {
-  "$bb" nc -w 10 "$1" "$port" -e /bin/sh -c "$connection" sh "$bb" $finish $$ 3<&3 4>&4 &
+  "$bb" nc -w 10 "$1" "$port" -e /bin/sh -c "$connection" sh "$bb" $finish "$mark" 3<&3 4>&4 &
   wait $!
 }
 if [ "$host" = - ]; then try 127.0.0.1 || try ::1; else try "$host"; fi
@@ -41,17 +42,13 @@ if [ "$host" = - ]; then try 127.0.0.1 || try ::1; else try "$host"; fi
 
 /** Runs with the socket as standard input and output, the client's as 3 and 4. Ends with 0: nc ends with 1 when refused. */
 const connection = `
-bb=$1 finish=$2 down=${runFolder}/down-$3
+bb=$1 finish=$2 mark=$3
 trap : TERM
 echo open >&2
 exec 5<&0 6>&1 </dev/null >/dev/null
 {
   trap : TERM
-  "$bb" dd bs=65536 <&5 >&4 2>$down
-  status=$?
-  while read -r first second rest; do case $second in bytes) count=$first ;; esac; done <$down
-  "$bb" rm -f $down
-  echo "down $status \${count:--}" >&2
+  if "$bb" dd bs=65536 <&5 >&4 2>/dev/null; then printf %s $mark >&4; else echo reset >&2; fi
 } &
 "$bb" cat <&3 >&6 2>/dev/null
 $finish >&6

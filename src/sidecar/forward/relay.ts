@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { Writable } from "node:stream";
 import { ContainerError } from "../../errors.js";
@@ -22,7 +23,7 @@ export class Relay {
   private constructor(process: SidecarProcess) {
     this.process = process;
     const { exec } = process;
-    this.control = new Control((bytes) => this.output.finish(bytes));
+    this.control = new Control(() => this.output.fail());
     this.ended = exec.copyOutput({ stdout: this.output, stderr: this.control }).then(
       async () => {
         const code = await exec.exitCode().catch(() => undefined);
@@ -48,7 +49,7 @@ export class Relay {
    */
   async connect(client: Socket, host: string, port: number): Promise<RelayEnd> {
     const { exec } = this.process;
-    exec.stdin.write(`${host} ${String(port)}\n`);
+    exec.stdin.write(`${host} ${String(port)} ${this.output.mark.toString()}\n`);
     let clientClosed = false;
     let done = false;
     client.once("close", (hadError) => {
@@ -92,12 +93,15 @@ export class Relay {
   }
 }
 
-/** The server's bytes on their way to the client, no faster than that reads. */
+/** The server's bytes on their way to the client, no faster than that reads, up to the mark that ends them. */
 class Download extends Writable {
+  /** What the script writes behind the server's last byte. No server can know it. */
+  readonly mark = Buffer.from(randomBytes(16).toString("hex"));
+  /** The server ended properly, and all that it sent has been passed on. */
+  isComplete = false;
   private client: Socket | undefined;
-  private received = 0;
-  private expected: number | undefined;
-  private failed = false;
+  /** The mark's beginning, or bytes that look like it. */
+  private held = Buffer.alloc(0);
 
   attach(client: Socket): void {
     this.client = client;
@@ -108,34 +112,33 @@ class Download extends Writable {
     this.client = undefined;
   }
 
-  /** The server has ended after so many bytes; undefined: not properly. */
-  finish(bytes: number | undefined): void {
-    if (bytes === undefined) this.failed = true;
-    this.expected = bytes;
-    this.endClient();
-  }
-
-  /** All that the server sent has been passed on, and it ended properly. */
-  get isComplete(): boolean {
-    return !this.failed && this.expected !== undefined && this.received >= this.expected;
+  /** The server's side broke: so does the client's. */
+  fail(): void {
+    this.client?.resetAndDestroy();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.received += chunk.length;
+    const bytes = this.held.length > 0 ? Buffer.concat([this.held, chunk]) : chunk;
+    const keep = overlap(bytes, this.mark);
+    this.isComplete = keep === this.mark.length;
+    this.held = Buffer.from(bytes.subarray(bytes.length - keep));
+    const payload = bytes.subarray(0, bytes.length - keep);
     const { client } = this;
     const go = (): void => {
       client?.off("drain", go).off("close", go);
-      this.endClient();
+      if (this.isComplete) this.client?.end();
       done();
     };
-    if (client === undefined || client.destroyed || client.write(chunk)) go();
+    if (payload.length === 0 || client === undefined || client.destroyed || client.write(payload)) go();
     else client.once("drain", go).once("close", go);
   }
+}
 
-  private endClient(): void {
-    if (this.failed) this.client?.resetAndDestroy();
-    else if (this.isComplete) this.client?.end();
-  }
+/** How many last bytes are the mark's first ones. */
+export function overlap(bytes: Buffer, mark: Buffer): number {
+  for (let length = Math.min(bytes.length, mark.length); length > 0; length--)
+    if (bytes.subarray(bytes.length - length).equals(mark.subarray(0, length))) return length;
+  return 0;
 }
 
 /** What the script says beside the payload. */
@@ -145,11 +148,11 @@ class Control extends Writable {
   complaint = "";
   private rest = "";
   private settle: () => void = () => undefined;
-  private readonly onDown: (bytes: number | undefined) => void;
+  private readonly onReset: () => void;
 
-  constructor(onDown: (bytes: number | undefined) => void) {
+  constructor(onReset: () => void) {
     super();
-    this.onDown = onDown;
+    this.onReset = onReset;
     this.ready = new Promise((resolve) => (this.settle = resolve));
   }
 
@@ -161,10 +164,9 @@ class Control extends Writable {
   }
 
   private line(line: string): void {
-    const down = /^down (\d+) (\d+|-)$/.exec(line);
     if (line === "ready") this.settle();
     else if (line === "open") this.isOpen = true;
-    else if (down) this.onDown(down[1] === "0" && down[2] !== "-" ? Number(down[2]) : undefined);
+    else if (line === "reset") this.onReset();
     else if (line.trim() !== "") this.complaint = line.replace(/^nc: /, "").slice(0, 500);
   }
 }
