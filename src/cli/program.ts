@@ -5,6 +5,7 @@ import { version } from "./version.js";
 import type { BuildFlags } from "./build-flags.js";
 import type { PruneFlags } from "./commands/prune.js";
 import { addDebugCommand } from "./debug-flags.js";
+import { addMoveCommands } from "./move-commands.js";
 
 /** Options that reach the engine; every command that talks to one has them. */
 export interface EngineFlags {
@@ -53,6 +54,7 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     });
 
   addDebugCommand(program, io, finish);
+  addMoveCommands(program, io, finish);
 
   const toolbox = program
     .command("toolbox")

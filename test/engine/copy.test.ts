@@ -1,0 +1,111 @@
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeEngines, docker, expectNothingLeft } from "../support/engines.js";
+import { dfdebug } from "../support/run-dfdebug.js";
+
+describeEngines("dfdebug cp", (engine) => {
+  const web = `cp-web-${randomBytes(4).toString("hex")}`;
+  const stopped = `cp-stopped-${randomBytes(4).toString("hex")}`;
+  let folder: string;
+  const cp = (source: string, destination: string, ...flags: string[]) =>
+    dfdebug(engine, ["cp", ...flags, source, destination], { cwd: folder });
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "dfdebug-cp-"));
+    mkdirSync(join(folder, "tree/sub"), { recursive: true });
+    writeFileSync(join(folder, "tree/run.sh"), "#!/bin/sh\n");
+    chmodSync(join(folder, "tree/run.sh"), 0o755);
+    writeFileSync(join(folder, `tree/${"n".repeat(120)}`), "long");
+    writeFileSync(join(folder, "tree/new\nline"), "x");
+    symlinkSync("/etc", join(folder, "tree/etc"));
+    docker(
+      engine,
+      "run",
+      "-d",
+      "--name",
+      web,
+      "--read-only",
+      "--tmpfs",
+      "/scratch",
+      "-v",
+      "/data",
+      "busybox:latest",
+      "sleep",
+      "1000000",
+    );
+    docker(engine, "create", "--name", stopped, "busybox:latest", "true");
+  });
+
+  afterAll(() => {
+    docker(engine, "rm", "-fv", web, stopped);
+    rmSync(folder, { recursive: true, force: true });
+    expectNothingLeft(engine);
+  });
+
+  it.each(["/scratch", "/data"])("copies a tree into %s of a read-only container and back", async (place) => {
+    expect(await cp("tree", `${web}:${place}/in`)).toMatchObject({ code: 0 });
+    const back = `back${place.replace("/", "-")}`;
+    expect(await cp(`${web}:${place}/in`, back)).toMatchObject({ code: 0 });
+    expect(execFileSync("diff", ["-r", "--no-dereference", "tree", back], { cwd: folder, encoding: "utf8" })).toBe("");
+    expect(statSync(join(folder, back, "run.sh")).mode & 0o777).toBe(0o755);
+    expect(readlinkSync(join(folder, back, "etc"))).toBe("/etc");
+  });
+
+  it("places files as docker does", async () => {
+    expect((await cp("tree/run.sh", `${web}:/scratch/`)).code).toBe(0);
+    expect((await cp("tree/run.sh", `${web}:/scratch/missing/`)).stderr).toContain("not a folder that exists");
+    expect((await cp("tree", `${web}:/scratch/run.sh`)).stderr).toContain("a folder cannot be copied over it");
+    expect((await cp(`${web}:/etc/passwd`, "copy")).code).toBe(0);
+    expect(readFileSync(join(folder, "copy"), "utf8")).toContain("root:");
+  });
+
+  it("says which part of a path is missing", async () => {
+    const run = await cp(`${web}:/etc/paswd`, ".");
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain("/etc has no paswd");
+    expect(run.stderr).toContain("Did you mean /etc/passwd?");
+  });
+
+  it("writes nothing through a symlink below the destination", async () => {
+    docker(engine, "exec", web, "sh", "-c", "mkdir -p /scratch/evil/a && echo x >/scratch/evil/a/f");
+    mkdirSync(join(folder, "outside"));
+    mkdirSync(join(folder, "target/evil"), { recursive: true });
+    symlinkSync(join(folder, "outside"), join(folder, "target/evil/a"));
+    const run = await cp(`${web}:/scratch/evil`, "target");
+    expect(run.code).toBe(1);
+    expect(execFileSync("ls", [join(folder, "outside")], { encoding: "utf8" })).toBe("");
+  });
+
+  it("refuses an archive that leads out", async () => {
+    const transform = ["-P", "--transform", "s,^tree,../../x,"];
+    const archive = execFileSync("tar", ["-cf", "-", ...transform, "tree/run.sh"], { cwd: folder });
+    const run = await dfdebug(engine, ["cp", "-", `${web}:/scratch`], { input: archive });
+    expect(run.stderr).toContain("leads out of the destination");
+    expect(run.code).toBe(1);
+  });
+
+  it("copies into and out of a stopped container, and out of an image", async () => {
+    expect((await cp("tree", `${stopped}:/opt`)).code).toBe(0);
+    expect((await cp(`${stopped}:/opt/.`, "opt")).code).toBe(0);
+    expect(execFileSync("diff", ["-r", "--no-dereference", "tree", "opt"], { cwd: folder, encoding: "utf8" })).toBe("");
+    expect(docker(engine, "inspect", "-f", "{{.State.Status}}", stopped)).toBe("created");
+    expect((await cp("busybox:latest:/etc/passwd", "of-image")).code).toBe(0);
+    const refused = await cp("tree", "busybox:latest:/x");
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("is an image");
+  });
+});
