@@ -1,4 +1,4 @@
-import type { Duplex, Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
 /** Where the two outputs of a process without a terminal go. */
 export interface OutputSinks {
@@ -14,7 +14,7 @@ export type OutputEnd = "ended" | "reader gone";
  * engine multiplexes it (Docker Engine API, ContainerAttach: a byte for the stream, three of zero, the length in four,
  * big-endian, then the payload). Payloads are passed on as they came, not copied. Rejects with the stream's error.
  */
-export function copyOutput(source: Duplex, sinks: OutputSinks, isTerminal: boolean): Promise<OutputEnd> {
+export function copyOutput(source: Readable, sinks: OutputSinks, isTerminal: boolean): Promise<OutputEnd> {
   return new Promise((resolve, reject) => {
     const waiting = new Set<Writable>();
     const frames = new FrameReader((stream, payload) => write(stream === 2 ? sinks.stderr : sinks.stdout, payload));
