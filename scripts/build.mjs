@@ -23,17 +23,6 @@ try {
   esbuild = await import("esbuild");
 }
 
-// dockerode loads at its start, for what dfdebug does not use it for, ssh2 (dfdebug reaches ssh hosts through ssh itself)
-// and a gRPC session of its own: 80 ms of every `dfdebug debug`.
-const withoutUnused = {
-  name: "without-unused",
-  setup(build) {
-    build.onLoad({ filter: /node_modules\/(docker-modem\/lib\/ssh|dockerode\/lib\/(session|buildkit))\.js$/ }, () => ({
-      contents: 'module.exports = () => { throw new Error("not part of dfdebug"); };',
-    }));
-  },
-};
-
 rmSync(`${root}dist`, { recursive: true, force: true });
 await esbuild.build({
   absWorkingDir: root,
@@ -51,7 +40,6 @@ await esbuild.build({
   legalComments: "none",
   // grpc-js loads proto-loader only for channelz, which nothing here turns on: as an external it costs nothing to parse.
   external: ["@grpc/proto-loader"],
-  plugins: [withoutUnused],
   banner: {
     js: [
       "#!/usr/bin/env node",

@@ -57,35 +57,22 @@ export class DockerConnection implements AsyncDisposable {
   }
 
   /** A socket that speaks HTTP/2 after the engine agreed (POST /grpc and /session). Rejects with EngineError. */
-  async upgrade(
+  upgrade(
     path: string,
     headers: Record<string, string | string[]>,
     options: { signal?: AbortSignal },
   ): Promise<Duplex> {
-    const socket = await dial(this.endpoint, options);
-    return new Promise((resolve, reject) => {
-      const fail = (error: Error): void => {
-        socket.destroy();
-        reject(error);
-      };
-      const request = httpRequest({
-        createConnection: () => socket,
-        method: "POST",
-        path: `/v${this.apiVersion}${path}`,
-        headers: { Host: "docker", Connection: "Upgrade", Upgrade: "h2c", ...headers },
-      });
-      request.once("upgrade", (_response, upgraded, head) => {
-        if (head.length > 0) upgraded.unshift(head);
-        resolve(upgraded);
-      });
-      request.once("response", (response) => {
-        responseError(response, "POST", path).then(fail, fail);
-      });
-      request.once("error", (error) => {
-        fail(options.signal?.aborted ? cancellation(options.signal) : dialError(error, this.endpoint));
-      });
-      request.end();
-    });
+    return this.switchProtocols(path, { Upgrade: "h2c", ...headers }, undefined, options);
+  }
+
+  /**
+   * A socket that carries a process's raw streams after the engine agreed (POST to /containers/ID/attach and
+   * /exec/ID/start). Ending it is the end of the process's input, and leaves its output open. Rejects with EngineError.
+   */
+  hijack(path: string, options: RequestOptions = {}): Promise<Duplex> {
+    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const headers = { Upgrade: "tcp", ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
+    return this.switchProtocols(`${path}${queryString(options.query)}`, headers, body, options);
   }
 
   /** A request whose answer is small. Rejects with EngineError; 404 has the code NOT_FOUND. */
@@ -99,16 +86,12 @@ export class DockerConnection implements AsyncDisposable {
 
   /** A request whose answer is read as it comes. Rejects with EngineError. */
   async stream(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(options.query ?? {}))
-      if (value !== undefined) query.set(name, String(value));
-    const suffix = query.size > 0 ? `?${query.toString()}` : "";
     const { body, headers } = options;
     const response = await send(
       this.endpoint,
       {
         method,
-        path: `/v${this.apiVersion}${path}${suffix}`,
+        path: `/v${this.apiVersion}${path}${queryString(options.query)}`,
         ...(body ? { body } : {}),
         ...(headers ? { headers } : {}),
       },
@@ -126,6 +109,45 @@ export class DockerConnection implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.lifetime[Symbol.asyncDispose]();
   }
+
+  private async switchProtocols(
+    path: string,
+    headers: Record<string, string | string[]>,
+    body: string | undefined,
+    options: ConnectOptions,
+  ): Promise<Duplex> {
+    const socket = await dial(this.endpoint, options);
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        socket.destroy();
+        reject(error);
+      };
+      const request = httpRequest({
+        createConnection: () => socket,
+        method: "POST",
+        path: `/v${this.apiVersion}${path}`,
+        headers: { Host: "docker", Connection: "Upgrade", ...headers },
+      });
+      request.once("upgrade", (_response, upgraded, head) => {
+        if (head.length > 0) upgraded.unshift(head);
+        resolve(upgraded);
+      });
+      request.once("response", (response) => {
+        responseError(response, "POST", path).then(fail, fail);
+      });
+      request.once("error", (error) => {
+        fail(options.signal?.aborted ? cancellation(options.signal) : dialError(error, this.endpoint));
+      });
+      request.end(body);
+    });
+  }
+}
+
+function queryString(query: RequestOptions["query"]): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {}))
+    if (value !== undefined) parameters.set(name, String(value));
+  return parameters.size > 0 ? `?${parameters.toString()}` : "";
 }
 
 /** One raw connection to the engine. Rejects with EngineError. */

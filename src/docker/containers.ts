@@ -1,11 +1,11 @@
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex } from "node:stream";
 import type Dockerode from "dockerode";
 import { DfdebugError } from "../errors.js";
 import { orUndefined } from "./absent.js";
-import { dockerClient } from "./client.js";
-import { compareVersions, type DockerConnection } from "./connection.js";
-import { apiError } from "./errors.js";
-import { copyOutput, type OutputEnd, type OutputSinks } from "./streams.js";
+import type { DockerConnection } from "./connection.js";
+import { PreparedExec, noDetachKeys, type ExecSpec } from "./exec.js";
+
+export type { ExecSpec, PreparedExec, RunningExec, TerminalSize } from "./exec.js";
 
 /** A container as the engine describes it. */
 export type ContainerInfo = Dockerode.ContainerInspectInfo;
@@ -16,44 +16,20 @@ export type ContainerSpec = Dockerode.ContainerCreateOptions;
 export type HostConfig = Dockerode.HostConfig;
 export type MountSettings = Dockerode.MountSettings;
 
-export interface TerminalSize {
-  readonly columns: number;
-  readonly rows: number;
-}
-
-export interface ExecSpec {
-  readonly argv: readonly string[];
-  /** Undefined: no terminal; standard output and error stay apart. */
-  readonly tty?: TerminalSize | undefined;
-  /** `NAME=value`, added to the container's. */
-  readonly env?: readonly string[] | undefined;
-  readonly user?: string | undefined;
-  /** Any capability and device; only where a user asked for it. */
-  readonly privileged?: boolean | undefined;
-}
-
-/**
- * Never typed by accident: keys that the engine would take for "detach" are the user's (docker's default, Ctrl-P
- * Ctrl-Q, delays every Ctrl-P in a shell).
- */
-const noDetachKeys = Array.from({ length: 12 }, () => "ctrl-]").join(",");
-
 /**
  * The container part of the Engine API, with dfdebug's errors: rejects with EngineError, whose code tells 404 (NOT_FOUND),
  * 409 (CONFLICT), 401 and 403 (ENGINE_DENIED) and the rest (ENGINE_REFUSED) apart. Lives as long as its connection.
  */
 export class Containers {
   readonly connection: DockerConnection;
-  private readonly docker: Dockerode;
 
   constructor(connection: DockerConnection) {
     this.connection = connection;
-    this.docker = dockerClient(connection);
   }
 
   /** By name, id or an id's unambiguous beginning. */
   inspect(container: string): Promise<ContainerInfo> {
-    return this.call(() => this.docker.getContainer(container).inspect());
+    return this.connection.json("GET", `/containers/${encodeURIComponent(container)}/json`);
   }
 
   /** As `inspect`; undefined where there is no such container. */
@@ -63,65 +39,62 @@ export class Containers {
 
   /** All containers, stopped ones too, newest first. `labels`: `name` or `name=value`, all of which must be there. */
   list(labels: readonly string[] = []): Promise<ContainerSummary[]> {
-    const filters = labels.length > 0 ? { filters: { label: [...labels] } } : {};
-    return this.call(() => this.docker.listContainers({ all: true, ...filters }));
+    const filters = labels.length > 0 ? JSON.stringify({ label: labels }) : undefined;
+    return this.connection.json("GET", "/containers/json", { query: { all: true, filters } });
   }
 
   /** The new container's id. */
   async create(spec: ContainerSpec): Promise<string> {
-    return (await this.call(() => this.docker.createContainer(spec))).id;
+    const { name, platform, ...body } = spec;
+    const query = { name, platform };
+    return (await this.connection.json<{ Id: string }>("POST", "/containers/create", { query, body })).Id;
   }
 
-  start(id: string): Promise<void> {
-    return this.call(() => this.docker.getContainer(id).start());
+  async start(id: string): Promise<void> {
+    await this.connection.json("POST", `/containers/${id}/start`);
   }
 
   /** Standard input, output and error of the first process, as one connection; it may be made before the start. */
   attach(id: string): Promise<Duplex> {
-    const options = { stream: true, stdin: true, stdout: true, stderr: true, hijack: true };
-    return this.call(async () => (await this.docker.getContainer(id).attach(options)) as Duplex);
+    const query = { stream: true, stdin: true, stdout: true, stderr: true, detachKeys: noDetachKeys };
+    return this.connection.hijack(`/containers/${id}/attach`, { query });
   }
 
-  /** Resolves with the exit code when the container ended (`not-running`), or when it is gone (`removed`). */
-  async wait(id: string, condition: "not-running" | "removed" = "not-running"): Promise<number> {
-    const { StatusCode } = await this.call<{ StatusCode: number }>(() =>
-      this.docker.getContainer(id).wait({ condition }),
-    );
-    return StatusCode;
+  /**
+   * Resolves with the exit code when the container ended (`not-running`; `next-exit` for one that is about to be started),
+   * or when it is gone (`removed`).
+   */
+  async wait(id: string, condition: "not-running" | "next-exit" | "removed" = "not-running"): Promise<number> {
+    const path = `/containers/${id}/wait`;
+    return (await this.connection.json<{ StatusCode: number }>("POST", path, { query: { condition } })).StatusCode;
   }
 
   /** Removes it with its anonymous volumes, running or not. Already gone is success. */
   async remove(id: string): Promise<void> {
-    await ignoreGone(this.call(() => this.docker.getContainer(id).remove({ force: true, v: true })));
+    const path = `/containers/${id}`;
+    await ignoreGone(this.connection.json("DELETE", path, { query: { force: true, v: true } }));
   }
 
   /** Makes an image of a container's files and configuration, without pausing it; the image's id. */
   async commit(id: string, labels: Readonly<Record<string, string>>): Promise<string> {
     const changes = Object.entries(labels).map(([name, value]) => `LABEL ${name}=${JSON.stringify(value)}`);
-    const { Id } = await this.call(
-      () =>
-        this.docker
-          .getContainer(id)
-          .commit({ pause: false, changes: changes.join("\n"), comment: "dfdebug: temporary" }) as Promise<{
-          Id: string;
-        }>,
-    );
-    return Id;
+    const query = { container: id, pause: false, changes: changes.join("\n"), comment: "dfdebug: temporary" };
+    return (await this.connection.json<{ Id: string }>("POST", "/commit", { query, body: {} })).Id;
   }
 
   /** Unpacks a tar archive in a container's folder, running or not. */
-  putArchive(id: string, folder: string, archive: Buffer): Promise<void> {
-    return this.call(async () => {
-      await this.docker.getContainer(id).putArchive(archive, { path: folder });
-    });
+  async putArchive(id: string, folder: string, archive: Buffer): Promise<void> {
+    const headers = { "Content-Type": "application/x-tar" };
+    await this.connection.json("PUT", `/containers/${id}/archive`, { query: { path: folder }, headers, body: archive });
   }
 
   /** A small file's bytes, read into memory; undefined where it is not there, or no file. Follows no symlink. */
   async readFile(id: string, path: string): Promise<Buffer | undefined> {
-    const archive = await orUndefined(this.call(() => this.docker.getContainer(id).getArchive({ path })));
+    const request = this.connection.stream("GET", `/containers/${id}/archive`, { query: { path } });
+    const archive = await orUndefined(request);
     if (!archive) return undefined;
     const { extract } = (await import("tar-stream")).default;
-    for await (const entry of (archive as Readable).pipe(extract())) {
+    for await (const entry of archive.pipe(extract())) {
       if (entry.header.type !== "file") return undefined;
       const chunks: Buffer[] = [];
       for await (const chunk of entry) chunks.push(chunk as Buffer);
@@ -132,11 +105,12 @@ export class Containers {
 
   /** The last lines of a container's output, both streams in their order, as bytes. */
   async lastLogs(id: string, lines: number, isTerminal: boolean): Promise<Buffer> {
-    const answer = await this.call(() =>
-      this.docker.getContainer(id).logs({ follow: false, stdout: true, stderr: true, tail: lines }),
-    );
-    const bytes = answer;
-    if (isTerminal || !Buffer.isBuffer(bytes)) return Buffer.from(bytes);
+    const query = { stdout: true, stderr: true, tail: lines };
+    const chunks: Buffer[] = [];
+    for await (const chunk of await this.connection.stream("GET", `/containers/${id}/logs`, { query }))
+      chunks.push(chunk as Buffer);
+    const bytes = Buffer.concat(chunks);
+    if (isTerminal) return bytes;
     const parts: Buffer[] = [];
     for (let at = 0; at + 8 <= bytes.length;) {
       const end = at + 8 + bytes.readUInt32BE(at + 4);
@@ -147,107 +121,8 @@ export class Containers {
   }
 
   /** Prepares a process in a running container; nothing runs yet. */
-  async createExec(id: string, spec: ExecSpec): Promise<PreparedExec> {
-    const { tty } = spec;
-    const knowsSize = compareVersions(this.connection.apiVersion, "1.42") >= 0;
-    const exec = await this.call(() =>
-      this.docker.getContainer(id).exec({
-        Cmd: [...spec.argv],
-        AttachStdin: true,
-        AttachStdout: true,
-        AttachStderr: true,
-        Tty: tty !== undefined,
-        DetachKeys: noDetachKeys,
-        ...(tty && knowsSize ? { ConsoleSize: [tty.rows, tty.columns] } : {}),
-        ...(spec.env && spec.env.length > 0 ? { Env: [...spec.env] } : {}),
-        ...(spec.user === undefined ? {} : { User: spec.user }),
-        ...(spec.privileged === true ? { Privileged: true } : {}),
-      }),
-    );
-    return new PreparedExec(exec, {
-      tty,
-      resizeAtStart: tty !== undefined && !knowsSize,
-      translate: (error) => apiError(error, this.connection.endpoint),
-    });
-  }
-
-  private async call<T>(request: () => Promise<T>): Promise<T> {
-    try {
-      return await request();
-    } catch (error) {
-      throw apiError(error, this.connection.endpoint);
-    }
-  }
-}
-
-interface ExecSettings {
-  readonly tty: TerminalSize | undefined;
-  readonly resizeAtStart: boolean;
-  readonly translate: (error: unknown) => DfdebugError;
-}
-
-/** A process that waits to be started. */
-export class PreparedExec {
-  private readonly exec: Dockerode.Exec;
-  private readonly settings: ExecSettings;
-
-  constructor(exec: Dockerode.Exec, settings: ExecSettings) {
-    this.exec = exec;
-    this.settings = settings;
-  }
-
-  /** Rejects with EngineError where it cannot be started. */
-  async start(): Promise<RunningExec> {
-    const { tty, resizeAtStart, translate } = this.settings;
-    try {
-      const stream = await this.exec.start({ hijack: true, stdin: true, Tty: tty !== undefined });
-      const running = new RunningExec(this.exec, stream, tty !== undefined, translate);
-      if (resizeAtStart && tty) running.resize(tty);
-      return running;
-    } catch (error) {
-      throw translate(error);
-    }
-  }
-}
-
-/** A process in a container. `stdin.end()` is its end of input; destroying `stdin` gives the connection up. */
-export class RunningExec {
-  readonly stdin: Duplex;
-  private readonly exec: Dockerode.Exec;
-  private readonly isTerminal: boolean;
-  private readonly translate: (error: unknown) => DfdebugError;
-
-  constructor(exec: Dockerode.Exec, stream: Duplex, isTerminal: boolean, translate: (error: unknown) => DfdebugError) {
-    this.exec = exec;
-    this.stdin = stream;
-    this.isTerminal = isTerminal;
-    this.translate = translate;
-    // A process that does not read its input closes it: its output tells the rest.
-    stream.on("error", () => undefined);
-  }
-
-  /** Resolves when the process's output is complete and delivered. Rejects with EngineError when the engine is lost. */
-  async copyOutput(sinks: OutputSinks): Promise<OutputEnd> {
-    try {
-      return await copyOutput(this.stdin, sinks, this.isTerminal);
-    } catch (error) {
-      throw this.translate(error);
-    }
-  }
-
-  /** The terminal's new size; a process that just ended is no error. */
-  resize(size: TerminalSize): void {
-    this.exec.resize({ h: size.rows, w: size.columns }).catch(() => undefined);
-  }
-
-  /** The exit code of a process that ended; undefined while it runs. */
-  async exitCode(): Promise<number | undefined> {
-    try {
-      const { ExitCode, Running } = await this.exec.inspect();
-      return Running ? undefined : (ExitCode ?? undefined);
-    } catch (error) {
-      throw this.translate(error);
-    }
+  createExec(id: string, spec: ExecSpec): Promise<PreparedExec> {
+    return PreparedExec.create(this.connection, id, spec);
   }
 }
 

@@ -83,13 +83,3 @@ function statusErrorCode(status: number): string {
       return "ENGINE_REFUSED";
   }
 }
-
-/** What dockerode rejects with, as dfdebug's: an answer by its status with the engine's own message, else a lost connection. */
-export function apiError(error: unknown, endpoint: DockerEndpoint): DfdebugError {
-  const { statusCode, json } = error as { statusCode?: number; json?: { message?: string } | null };
-  if (error instanceof DfdebugError || statusCode === undefined) return dialError(error, endpoint);
-  return new EngineError(json?.message?.trim() || errorMessage(error), {
-    code: statusErrorCode(statusCode),
-    cause: error,
-  });
-}

@@ -1,0 +1,119 @@
+import type { Duplex } from "node:stream";
+import { compareVersions, type DockerConnection } from "./connection.js";
+import { dialError } from "./errors.js";
+import { copyOutput, type OutputEnd, type OutputSinks } from "./streams.js";
+
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export interface ExecSpec {
+  readonly argv: readonly string[];
+  /** Undefined: no terminal; standard output and error stay apart. */
+  readonly tty?: TerminalSize | undefined;
+  /** `NAME=value`, added to the container's. */
+  readonly env?: readonly string[] | undefined;
+  readonly user?: string | undefined;
+  readonly cwd?: string | undefined;
+  /** Any capability and device; only where a user asked for it. */
+  readonly privileged?: boolean | undefined;
+}
+
+/**
+ * Never typed by accident: keys that the engine would take for "detach" are the user's (docker's default, Ctrl-P
+ * Ctrl-Q, delays every Ctrl-P in a shell).
+ */
+export const noDetachKeys = Array.from({ length: 12 }, () => "ctrl-]").join(",");
+
+/** The API version whose exec knows a terminal's size from its start. */
+const sizeAtStart = "1.42";
+
+/** A process in a container that waits to be started. */
+export class PreparedExec {
+  private readonly connection: DockerConnection;
+  private readonly id: string;
+  private readonly tty: TerminalSize | undefined;
+
+  private constructor(connection: DockerConnection, id: string, tty: TerminalSize | undefined) {
+    this.connection = connection;
+    this.id = id;
+    this.tty = tty;
+  }
+
+  /** Rejects with EngineError; CONFLICT where the container does not run, or is paused. */
+  static async create(connection: DockerConnection, container: string, spec: ExecSpec): Promise<PreparedExec> {
+    const { tty, env = [], user, cwd } = spec;
+    const body = {
+      Cmd: spec.argv,
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: tty !== undefined,
+      DetachKeys: noDetachKeys,
+      ...(env.length > 0 ? { Env: env } : {}),
+      ...(user === undefined ? {} : { User: user }),
+      ...(cwd === undefined ? {} : { WorkingDir: cwd }),
+      ...(spec.privileged === true ? { Privileged: true } : {}),
+    };
+    const { Id } = await connection.json<{ Id: string }>("POST", `/containers/${container}/exec`, { body });
+    return new PreparedExec(connection, Id, tty);
+  }
+
+  /** Rejects with EngineError where it cannot be started. */
+  async start(): Promise<RunningExec> {
+    const { connection, id, tty } = this;
+    const knowsSize = compareVersions(connection.apiVersion, sizeAtStart) >= 0;
+    const body = {
+      Detach: false,
+      Tty: tty !== undefined,
+      ...(tty && knowsSize ? { ConsoleSize: [tty.rows, tty.columns] } : {}),
+    };
+    const running = new RunningExec(connection, id, await connection.hijack(`/exec/${id}/start`, { body }), {
+      isTerminal: tty !== undefined,
+    });
+    if (tty && !knowsSize) running.resize(tty);
+    return running;
+  }
+}
+
+/** A process in a container. `stdin.end()` is its end of input; destroying `stdin` gives the connection up. */
+export class RunningExec {
+  readonly stdin: Duplex;
+  private readonly connection: DockerConnection;
+  private readonly id: string;
+  private readonly isTerminal: boolean;
+
+  constructor(connection: DockerConnection, id: string, stream: Duplex, options: { isTerminal: boolean }) {
+    this.connection = connection;
+    this.id = id;
+    this.stdin = stream;
+    this.isTerminal = options.isTerminal;
+    // A process that does not read its input closes it: its output tells the rest.
+    stream.on("error", () => undefined);
+  }
+
+  /** Resolves when the process's output is complete and delivered. Rejects with EngineError when the engine is lost. */
+  async copyOutput(sinks: OutputSinks): Promise<OutputEnd> {
+    try {
+      return await copyOutput(this.stdin, sinks, this.isTerminal);
+    } catch (error) {
+      throw dialError(error, this.connection.endpoint);
+    }
+  }
+
+  /** The terminal's new size; a process that just ended is no error. */
+  resize(size: TerminalSize): void {
+    const query = { h: size.rows, w: size.columns };
+    this.connection.json("POST", `/exec/${this.id}/resize`, { query }).catch(() => undefined);
+  }
+
+  /** The exit code of a process that ended; undefined while it runs. Rejects with EngineError, NOT_FOUND when it is gone. */
+  async exitCode(): Promise<number | undefined> {
+    const { ExitCode, Running } = await this.connection.json<{ ExitCode: number | null; Running: boolean }>(
+      "GET",
+      `/exec/${this.id}/json`,
+    );
+    return Running ? undefined : (ExitCode ?? undefined);
+  }
+}
