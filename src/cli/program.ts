@@ -3,6 +3,7 @@ import { UsageError } from "../errors.js";
 import type { CliIo } from "./io.js";
 import { version } from "./version.js";
 import type { BuildFlags } from "./build-flags.js";
+import { addContainerCommands } from "./container-commands.js";
 import { addDebugCommand } from "./debug-flags.js";
 
 /** Options that reach the engine; every command that talks to one has them. */
@@ -19,6 +20,8 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     .option("-H, --host <endpoint>", "the engine, as docker's -H (default: DOCKER_HOST, then docker's context)")
     .option("-c, --context <name>", "the docker context to use")
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
+    // Options stand before what they are for: those after `exec web ls` are ls's.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
@@ -52,6 +55,7 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     });
 
   addDebugCommand(program, io, finish);
+  addContainerCommands(program, io, finish);
 
   const toolbox = program
     .command("toolbox")

@@ -23,6 +23,11 @@ interface Row {
   readonly id: string;
   readonly name: string;
   usage: Usage | undefined;
+  readonly stop: AbortController;
+}
+
+function rowOf(id: string, name: string): Row {
+  return { id, name, usage: undefined, stop: new AbortController() };
 }
 
 /** Milliseconds between two drawings of the table; docker's own. */
@@ -53,12 +58,12 @@ export function runStats(
 async function chosen(containers: Containers, names: readonly string[], flags: StatsFlags, io: CliIo): Promise<Row[]> {
   if (names.length > 0) {
     const found = await Promise.all(names.map((name) => findContainer(containers, name, io)));
-    return found.map((info) => ({ id: info.Id, name: nameOf(info), usage: undefined }));
+    return found.map((info) => rowOf(info.Id, nameOf(info)));
   }
   const all = await containers.list();
   return all
     .filter(({ State }) => flags.all === true || State === "running" || State === "paused")
-    .map((info) => ({ id: info.Id, name: nameOf(info), usage: undefined }));
+    .map((info) => rowOf(info.Id, nameOf(info)));
 }
 
 async function printOnce(containers: Containers, rows: readonly Row[], flags: StatsFlags, io: CliIo): Promise<number> {
@@ -98,7 +103,7 @@ class LiveStats {
     try {
       for (let round = 0; this.running.size > 0 && !io.stdout.destroyed; round++) {
         // The first table comes as soon as there is something to show.
-        await (round === 0 ? this.changed() : this.pause(isLive ? period : plainPeriod));
+        await (round === 0 && this.rows.size > 0 ? this.changed() : this.pause(isLive ? period : plainPeriod));
         if (this.failure !== undefined) throw this.failure;
         const rows = [...this.rows.values()];
         if (isLive) screen.draw(statsTable(rows, screen.width));
@@ -138,6 +143,11 @@ class LiveStats {
     this.track(this.follow(row));
   }
 
+  private remove(id: string): void {
+    this.rows.get(id)?.stop.abort();
+    this.rows.delete(id);
+  }
+
   private track(work: Promise<void>): void {
     const tracked = work
       .catch((error: unknown) => {
@@ -152,15 +162,17 @@ class LiveStats {
 
   private async follow(row: Row): Promise<void> {
     try {
-      for await (const usage of followUsage(this.containers.connection, row.id, this.signal)) {
+      const signal = AbortSignal.any([this.signal, row.stop.signal]);
+      for await (const usage of followUsage(this.containers.connection, row.id, signal)) {
         row.usage = usage;
         if (this.flags.json) await writeAll(this.io.stdout, jsonOf(row));
         if ([...this.rows.values()].every(({ usage }) => usage !== undefined)) this.wake();
       }
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!isGone(error) && !row.stop.signal.aborted) throw error;
     } finally {
-      this.rows.delete(row.id);
+      // Its place may have been given to the next run already.
+      if (this.rows.get(row.id) === row) this.rows.delete(row.id);
     }
   }
 
@@ -168,8 +180,8 @@ class LiveStats {
     const filters = { type: ["container"], event: ["start", "die"] };
     for await (const { Action, Actor } of engineEvents(this.containers.connection, { filters, signal: this.signal })) {
       if (Action === "start")
-        this.add({ id: Actor.ID, name: Actor.Attributes?.["name"] ?? Actor.ID.slice(0, 12), usage: undefined });
-      else if (this.flags.all !== true) this.rows.delete(Actor.ID);
+        this.add(rowOf(Actor.ID, Actor.Attributes?.["name"] ?? Actor.ID.slice(0, 12)));
+      else if (this.flags.all !== true) this.remove(Actor.ID);
     }
   }
 }

@@ -1,0 +1,92 @@
+import type { Command } from "commander";
+import type { ExecFlags } from "./commands/exec.js";
+import type { LogFlags } from "./commands/logs.js";
+import type { StatsFlags } from "./commands/stats.js";
+import type { CliIo } from "./io.js";
+import type { EngineFlags } from "./program.js";
+
+const container = "a container's name or id, or a compose service";
+
+/** Registers what looks into containers: `ps`, `stats`, `logs`, `exec` and the like. */
+export function addContainerCommands(program: Command, io: CliIo, finish: (code: number) => void): void {
+  const engine = (): EngineFlags => program.opts<EngineFlags>();
+
+  program
+    .command("stats")
+    .summary("what containers use of the machine")
+    .description(
+      "Show CPU, memory, network, disk and process numbers as docker stats does: live on a terminal, once with --no-stream. The first numbers come within a second.",
+    )
+    .argument("[container...]", `${container} (default: all that run)`)
+    .option("-a, --all", "those that do not run too")
+    .option("--no-stream", "print the numbers once")
+    .option("--json", "print a JSON object a line for each container and sample")
+    .action(async (names: string[], flags: StatsFlags) => {
+      const { runStats } = await import("./commands/stats.js");
+      finish(await runStats(names, flags, engine(), io));
+    });
+
+  program
+    .command("logs")
+    .summary("what a container wrote; -f goes on over restarts")
+    .description(
+      "Print what a container wrote to standard output and error, byte for byte; on a terminal, control sequences other than colours are taken out. With -f it goes on over restarts: by the restart policy, and by hand (after a stop, a start is waited for during five seconds). It ends when the container ended for good or was removed.",
+    )
+    .argument("<container>", container)
+    .option("-f, --follow", "go on with what it writes from now on")
+    .option("-t, --timestamps", "the moment before each line")
+    .option("-n, --tail <lines>", "only the last lines, or all")
+    .option("--since <time>", "from this moment on: 10m, 2026-01-02T15:04:05Z or Unix seconds")
+    .option("--until <time>", "up to this moment")
+    .action(async (name: string, flags: LogFlags) => {
+      const { runLogs } = await import("./commands/logs.js");
+      finish(await runLogs(name, flags, engine(), io));
+    });
+
+  program
+    .command("exec")
+    .summary("run a command in the container itself")
+    .description(
+      "Run a command in a running container, with its own files and programs, as docker exec does; on a terminal -i and -t need not be said. Exit codes are the command's own; 125, 126 and 127 as docker's. Signals are passed on. Where the container has no such program, dfdebug debug brings it along.",
+    )
+    .argument("<container>", container)
+    .argument("<command>", "what to run")
+    .argument("[arg...]", "its arguments")
+    .option("-i, --interactive", "pass standard input on")
+    .option("-t, --tty", "give it a terminal (default: when standard input and output are one)")
+    .option("-T, --no-tty", "give it no terminal")
+    .option("-u, --user <user>", "as this user, user[:group]")
+    .option("-w, --workdir <path>", "in this directory")
+    .option(
+      "-e, --env <name=value>",
+      "an environment variable, or a name to take it from here; repeatable",
+      collect,
+      [],
+    )
+    .option("--privileged", "with every right")
+    .option("--detach-keys <keys>", "leave it running with these keys, as docker's: ctrl-p,ctrl-q (default: none)")
+    .passThroughOptions()
+    .action(async (name: string, command: string, args: string[], flags: ExecFlags) => {
+      const { runExec } = await import("./commands/exec.js");
+      finish(await runExec(name, [command, ...args], flags, engine(), io));
+    });
+
+  for (const action of ["pause", "unpause"] as const)
+    program
+      .command(action)
+      .summary(action === "pause" ? "freeze containers" : "let paused containers go on")
+      .description(
+        action === "pause"
+          ? "Freeze all processes of containers. dfdebug debug, inspect, ps and top work beside a paused one."
+          : "Let the processes of paused containers go on.",
+      )
+      .argument("<container...>", container)
+      .action(async (names: string[]) => {
+        const { runPause } = await import("./commands/pause.js");
+        finish(await runPause(action, names, engine(), io));
+      });
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
