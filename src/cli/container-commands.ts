@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { ExecFlags } from "./commands/exec.js";
+import type { InspectFlags } from "./commands/inspect.js";
 import type { LogFlags } from "./commands/logs.js";
 import type { StatsFlags } from "./commands/stats.js";
 import type { CliIo } from "./io.js";
@@ -10,6 +11,21 @@ const container = "a container's name or id, or a compose service";
 /** Registers what looks into containers: `ps`, `stats`, `logs`, `exec` and the like. */
 export function addContainerCommands(program: Command, io: CliIo, finish: (code: number) => void): void {
   const engine = (): EngineFlags => program.opts<EngineFlags>();
+
+  program
+    .command("inspect")
+    .summary("how a container is isolated, limited and connected")
+    .description(
+      "Report what a container is as its processes have it: state, namespaces and who shares them, control group limits with use and peak, capabilities and profiles, interfaces, routes, listeners, mounts, environment against the image's (secrets masked) and the process tree. It is seen from a sidecar; process ids and the veth of the engine's machine come from a helper there without any capability.",
+    )
+    .argument("<container>", container)
+    .option("-i, --image <image>", "the toolbox image")
+    .option("--no-host-side", "ask nothing of the engine's machine")
+    .option("--json", "print one JSON object")
+    .action(async (name: string, flags: InspectFlags) => {
+      const { runInspect } = await import("./commands/inspect.js");
+      finish(await runInspect(name, flags, engine(), io));
+    });
 
   program
     .command("stats")

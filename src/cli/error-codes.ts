@@ -43,6 +43,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   IGNORE_PATTERN_INVALID: "A pattern of the .dockerignore is none.",
   IMAGE_NOT_FOUND: "A base image was not found.",
   IMAGE_PULL: "An image could not be pulled.",
+  INSPECT: "A container could not be looked at from its sidecar.",
   INTERNAL: "dfdebug itself failed: please report it.",
   MULTI_PLATFORM: "The build has several platforms; dfdebug builds one at a time.",
   NOT_BUILT: "An image was asked for before the build succeeded.",

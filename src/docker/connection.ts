@@ -145,8 +145,7 @@ export class DockerConnection implements AsyncDisposable {
 
 function queryString(query: RequestOptions["query"]): string {
   const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {}))
-    if (value !== undefined) parameters.set(name, String(value));
+  for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) parameters.set(name, String(value));
   return parameters.size > 0 ? `?${parameters.toString()}` : "";
 }
 

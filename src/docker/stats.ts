@@ -106,7 +106,8 @@ async function sampleNow(
   signal: AbortSignal | undefined,
 ): Promise<StatsSample> {
   const query = { stream: false, ...(oneShot ? { "one-shot": true } : {}) };
-  for await (const sample of jsonLines<StatsSample>(follow(connection, statsPath(id), { query, signal }))) return sample;
+  for await (const sample of jsonLines<StatsSample>(follow(connection, statsPath(id), { query, signal })))
+    return sample;
   throw new EngineError(`The engine gave no statistics of ${id.slice(0, 12)}`, { code: "ENGINE_REFUSED" });
 }
 

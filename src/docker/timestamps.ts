@@ -44,8 +44,7 @@ function parseDuration(text: string): bigint | undefined {
   return match[1] === "-" ? -sum : sum;
 }
 
-const dateForm =
-  /^(\d{4})-(\d{2})-(\d{2})(?:T(\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d{2}:\d{2})?$/;
+const dateForm = /^(\d{4})-(\d{2})-(\d{2})(?:T(\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d{2}:\d{2})?$/;
 
 function parseDate(text: string): bigint | undefined {
   const match = dateForm.exec(text);

@@ -179,8 +179,7 @@ class LiveStats {
   private async discover(): Promise<void> {
     const filters = { type: ["container"], event: ["start", "die"] };
     for await (const { Action, Actor } of engineEvents(this.containers.connection, { filters, signal: this.signal })) {
-      if (Action === "start")
-        this.add(rowOf(Actor.ID, Actor.Attributes?.["name"] ?? Actor.ID.slice(0, 12)));
+      if (Action === "start") this.add(rowOf(Actor.ID, Actor.Attributes?.["name"] ?? Actor.ID.slice(0, 12)));
       else if (this.flags.all !== true) this.remove(Actor.ID);
     }
   }
