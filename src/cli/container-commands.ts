@@ -1,8 +1,10 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
+import type { EventFlags } from "./commands/events.js";
 import type { ExecFlags } from "./commands/exec.js";
 import type { InspectFlags } from "./commands/inspect.js";
 import type { LogFlags } from "./commands/logs.js";
 import type { StatsFlags } from "./commands/stats.js";
+import type { TopFlags } from "./commands/top.js";
 import type { CliIo } from "./io.js";
 import type { EngineFlags } from "./program.js";
 
@@ -25,6 +27,53 @@ export function addContainerCommands(program: Command, io: CliIo, finish: (code:
     .action(async (name: string, flags: InspectFlags) => {
       const { runInspect } = await import("./commands/inspect.js");
       finish(await runInspect(name, flags, engine(), io));
+    });
+
+  program
+    .command("ps")
+    .summary("a container's processes, once")
+    .description(
+      "List a container's processes as docker top does, with ps options; process ids are those of the engine's machine. It needs no ps in the container. Where the engine's machine has none either, a sidecar lists them with the container's own process ids.",
+    )
+    .argument("<container>", container)
+    .argument("[option...]", "options of ps: -o pid,args, aux")
+    .option("--json", "print a JSON object a line, a process each")
+    .passThroughOptions()
+    .action(async (name: string, psOptions: string[], flags: { json?: boolean }) => {
+      const { runPs } = await import("./commands/ps.js");
+      finish(await runPs(name, psOptions, flags, engine(), io));
+    });
+
+  program
+    .command("top")
+    .summary("a container's processes, live")
+    .description(
+      "Show a container's processes with their CPU use, live on a terminal, once elsewhere. They are read by a sidecar: the container needs no ps. Process ids are the container's own.",
+    )
+    .argument("<container>", container)
+    .addOption(new Option("-s, --sort <by>", "the order").choices(["cpu", "memory", "pid"]).default("cpu"))
+    .option("-d, --delay <seconds>", "seconds between two looks", "2")
+    .option("-i, --image <image>", "the toolbox image")
+    .option("--json", "print one JSON object")
+    .action(async (name: string, flags: TopFlags) => {
+      const { runTop } = await import("./commands/top.js");
+      finish(await runTop(name, flags, engine(), io));
+    });
+
+  program
+    .command("events")
+    .summary("what happens to containers, or in the engine")
+    .description(
+      "Print what happens as it happens; with --since what happened before, as far as the engine remembers (256 events). die comes with its exit code, and says when memory had run out.",
+    )
+    .argument("[container...]", `only of these: ${container}`)
+    .option("-f, --filter <key=value>", "as docker's: event=die, type=network, label=...; repeatable", collect, [])
+    .option("--since <time>", "from this moment on: 10m, 2026-01-02T15:04:05Z or Unix seconds")
+    .option("--until <time>", "up to this moment")
+    .option("--json", "print a JSON object a line")
+    .action(async (names: string[], flags: EventFlags) => {
+      const { runEvents } = await import("./commands/events.js");
+      finish(await runEvents(names, flags, engine(), io));
     });
 
   program

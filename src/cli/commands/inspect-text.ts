@@ -87,13 +87,11 @@ function namespaces(all: readonly Namespace[]): string[] {
   return tableLines(
     [],
     all.map(({ kind, id, host, containers, toolbox }) => {
-      const shared = [
-        ...(host === true ? ["the engine's machine"] : []),
-        ...containers,
-        ...(toolbox && host !== true ? ["this toolbox"] : []),
-      ];
-      const whose = shared.length === 0 ? (host === undefined ? "" : "its own") : `shared with ${shared.join(", ")}`;
-      return [kind, id === undefined ? "-" : String(id), whose];
+      const shared = [...(host === true ? ["the engine's machine"] : []), ...containers];
+      const joined = toolbox && host !== true ? "; this toolbox joined it" : "";
+      const own = host === undefined ? "" : "its own";
+      const whose = shared.length === 0 ? own : `shared with ${shared.join(", ")}`;
+      return [kind, id === undefined ? "-" : String(id), `${whose}${joined}`];
     }),
   );
 }

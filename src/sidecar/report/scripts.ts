@@ -87,7 +87,7 @@ done
 export const hostScript = `nonce=$1 id=$2
 ${partFunction}
 part namespaces
-ls -l /proc/self/ns
+ls -ld /proc/self/ns/*
 part interfaces
 grep -sH '' /sys/class/net/*/ifindex
 part bridges
