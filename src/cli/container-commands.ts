@@ -1,4 +1,6 @@
 import { Option, type Command } from "commander";
+import type { AttachFlags } from "./commands/attach.js";
+import type { WatchFlags } from "./commands/watch-container.js";
 import type { EventFlags } from "./commands/events.js";
 import type { ExecFlags } from "./commands/exec.js";
 import type { InspectFlags } from "./commands/inspect.js";
@@ -106,6 +108,37 @@ export function addContainerCommands(program: Command, io: CliIo, finish: (code:
     .action(async (name: string, flags: LogFlags) => {
       const { runLogs } = await import("./commands/logs.js");
       finish(await runLogs(name, flags, engine(), io));
+    });
+
+  program
+    .command("attach")
+    .summary("watch a container's first process, or type into it")
+    .description(
+      "Show what a running container writes from now on. It is read-only unless --stdin is given. Ctrl-C and the detach keys leave it; Ctrl-C never reaches the container unless --pass-interrupt says so. Ends with the container's exit code when it ends.",
+    )
+    .argument("<container>", container)
+    .option("--stdin", "what is typed, or standard input, goes to the container (it has to have been made with -i)")
+    .option("--pass-interrupt", "Ctrl-C and Ctrl-\\ go to the container's terminal, and may end it")
+    .option("--detach-keys <keys>", "the keys that leave it, as docker's", "ctrl-p,ctrl-q")
+    .action(async (name: string, flags: AttachFlags) => {
+      const { runAttach } = await import("./commands/attach.js");
+      finish(await runAttach(name, flags, engine(), io));
+    });
+
+  program
+    .command("watch")
+    .summary("logs, events and use of a container in one timeline")
+    .description(
+      "Show what a container writes, what happens to it and what it uses as one timeline. It goes on over restarts, and while the container does not run; it ends when the container is removed.",
+    )
+    .argument("<container>", container)
+    .option("-n, --tail <lines>", "lines of the log so far to begin with, or all", "10")
+    .option("--since <time>", "the log from this moment on: 10m, 2026-01-02T15:04:05Z or Unix seconds")
+    .option("--interval <seconds>", "seconds between two looks at its use", "5")
+    .option("--json", "print a JSON object a line: log, event or stats")
+    .action(async (name: string, flags: WatchFlags) => {
+      const { runWatch } = await import("./commands/watch-container.js");
+      finish(await runWatch(name, flags, engine(), io));
     });
 
   program

@@ -1,7 +1,7 @@
 import { copyOutput, type OutputEnd, type OutputSinks } from "./streams.js";
 import type { ContainerInfo, Containers } from "./containers.js";
 import type { DockerConnection, RequestOptions } from "./connection.js";
-import { cancellation } from "../errors.js";
+import { DfdebugError, cancellation } from "../errors.js";
 import { dialError } from "./errors.js";
 import { engineEvents, type EventOptions } from "./events.js";
 import { follow } from "./follow.js";
@@ -14,6 +14,8 @@ export interface LogOptions {
   /** `seconds.nanoseconds`. */
   readonly since?: string | undefined;
   readonly until?: string | undefined;
+  /** Following goes on until the container is removed, however long it does not run. */
+  readonly untilRemoved?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -58,7 +60,8 @@ export async function* followLogs(
   let last = { time: "", seen: 0 };
   for (;;) {
     let repeated = last.seen;
-    for await (const message of stampedMessages(containers.connection, info, current)) {
+    const messages = stampedMessages(containers.connection, info, current);
+    for await (const message of info === container ? messages : unlessRemoved(messages)) {
       // The engine's `since` includes that moment: what was seen of it comes again, first.
       if (repeated > 0 && message.time === last.time) {
         repeated -= 1;
@@ -74,16 +77,26 @@ export async function* followLogs(
     let next: ContainerInfo | undefined = now;
     if (!isNewRun(now, info)) {
       // A container that did not run from the beginning has no end to tell of.
-      if (!info.State.Running && info === container) return;
+      const isOver = !info.State.Running && info === container;
+      if (isOver && options.untilRemoved !== true) return;
       const { FinishedAt: time, ExitCode: exitCode, OOMKilled: outOfMemory } = now.State;
-      yield { kind: "ended", time, exitCode, outOfMemory };
-      next = await nextRun(containers, now, options.signal);
+      if (!isOver) yield { kind: "ended", time, exitCode, outOfMemory };
+      next = await nextRun(containers, now, options);
       if (!next) return;
     }
     yield { kind: "started", time: next.State.StartedAt };
     const since = last.time === "" ? next.State.StartedAt : last.time;
     info = next;
-    current = { signal: options.signal, since: toApiTimestamp(since) ?? options.since };
+    current = { ...options, tail: undefined, since: toApiTimestamp(since) ?? options.since };
+  }
+}
+
+/** A container that is being removed refuses to tell its log, before it is gone. */
+async function* unlessRemoved(messages: AsyncIterable<LogMessage>): AsyncGenerator<LogMessage> {
+  try {
+    yield* messages;
+  } catch (error) {
+    if (!(error instanceof DfdebugError) || (error.code !== "NOT_FOUND" && error.code !== "CONFLICT")) throw error;
   }
 }
 
@@ -99,20 +112,22 @@ const restartPatience = 5_000;
 async function nextRun(
   containers: Containers,
   ended: ContainerInfo,
-  signal: AbortSignal | undefined,
+  options: LogOptions,
 ): Promise<ContainerInfo | undefined> {
+  const { signal } = options;
   const { StartedAt, FinishedAt, Restarting } = ended.State;
   const { connection } = containers;
   const container = [ended.Id];
   // The engine's own clock: what happened between the run's end and this question is told too.
   const finished = toApiTimestamp(FinishedAt);
-  if (!Restarting) {
+  const waits = Restarting || options.untilRemoved === true;
+  if (!waits) {
     // `docker stop`, `kill` and `restart` send a signal, which the engine tells of.
     const filters = { container, event: ["kill"] };
     if (!(await happened(connection, { filters, since: toApiTimestamp(StartedAt), until: finished, signal })))
       return undefined;
   }
-  const patience = Restarting ? undefined : AbortSignal.timeout(restartPatience);
+  const patience = waits ? undefined : AbortSignal.timeout(restartPatience);
   const waiting = AbortSignal.any([signal, patience].filter((entry) => entry !== undefined));
   const filters = { container, event: ["start", "destroy"] };
   try {
