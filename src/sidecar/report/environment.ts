@@ -44,9 +44,8 @@ function toMap(entries: readonly string[]): Map<string, string> {
 
 const stars = "***";
 
-/** Parts of names of secrets. `KEY` stands for itself: KEYBOARD and MONKEY are none. */
-const secretName =
-  /TOKEN|SECRET|PASSW|PASSPHRASE|PASSWD|CREDENTIAL|PRIVATE|(?:^|_)(?:PWD|PASS|AUTH|PAT|DSN)$|(?:^|[_A-Z])KEYS?(?:$|_)|APIKEY/i;
+/** Parts of names of secrets. Rather MONKEY too than a key in a report that is pasted somewhere. */
+const secretName = /TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|KEY|(?:^|_)(?:PASS|AUTH|PAT|DSN)$|_PWD$/i;
 
 /** `scheme://user:password@host`, also where the user is empty. */
 const urlPassword = /([a-z][a-z\d+.-]*:\/\/[^\s/:@]*):([^\s/@]+)@/gi;
