@@ -36,7 +36,7 @@ export class ProcessWatch implements AsyncDisposable {
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     process.exec.copyOutput({ stdout: this.output, stderr: nowhere }).then(
       () => this.output.finish(undefined),
-      (error: unknown) => this.output.finish(error),
+      (error: unknown) => this.output.finish(error as Error),
     );
   }
 
@@ -103,7 +103,7 @@ function firstProcess(files: ReadonlyMap<string, string>, id: string): number {
 class Rounds extends Writable {
   private text = "";
   private ended = false;
-  private failure: unknown;
+  private failure: Error | undefined;
   private wake: () => void = () => undefined;
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
@@ -112,7 +112,7 @@ class Rounds extends Writable {
     done();
   }
 
-  finish(failure: unknown): void {
+  finish(failure: Error | undefined): void {
     this.ended = true;
     this.failure = failure;
     this.wake();

@@ -84,7 +84,7 @@ class LiveStats {
   private readonly rows = new Map<string, Row>();
   private readonly running = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
-  private failure: unknown;
+  private failure: Error | undefined;
   private wake: () => void = () => undefined;
 
   constructor(containers: Containers, rows: readonly Row[], flags: StatsFlags, io: CliIo) {
@@ -151,7 +151,7 @@ class LiveStats {
   private track(work: Promise<void>): void {
     const tracked = work
       .catch((error: unknown) => {
-        if (!this.stopping.signal.aborted) this.failure ??= error;
+        if (!this.stopping.signal.aborted) this.failure ??= error as Error;
       })
       .finally(() => {
         this.running.delete(tracked);
