@@ -314,6 +314,7 @@ describeEngines("looking into a container", (engine) => {
       await terminal.expect(`Left ${other}, which goes on.`);
       expect(await terminal.exited).toBe(0);
       await using reader = new Terminal(engine, ["attach", other], tmpdir());
+      await reader.expect(`Watching ${other}; Ctrl-C leaves it.`);
       reader.type("exit\r");
       reader.type("\x10\x11");
       await reader.expect(`Left ${other}, which goes on.`);

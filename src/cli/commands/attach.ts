@@ -120,14 +120,17 @@ class Attachment {
     stream.on("drain", () => terminal.resumeKeys());
     const raw = terminal.enter(
       (typed) => {
+        // Who only watches has no use for Ctrl-C but to leave.
         const { pass, detached } = keys.take(typed);
-        const stops = flags.passInterrupt === true ? -1 : pass.findIndex((key) => key === 0x03 || key === 0x1c);
+        const stops =
+          takesInput && flags.passInterrupt === true ? -1 : pass.findIndex((key) => key === 0x03 || key === 0x1c);
         const input = stops < 0 ? pass : pass.subarray(0, stops);
         if (takesInput && input.length > 0 && stream.writable && !stream.write(input)) terminal.pauseKeys();
         if (detached || stops >= 0) this.leave("left");
       },
       () => this.leave("left"),
     );
+    if (!takesInput) io.stderr.write(`Watching ${nameOf(info)}; Ctrl-C leaves it.\n`);
     return {
       [Symbol.asyncDispose]: async () => {
         stopSize();
@@ -138,8 +141,9 @@ class Attachment {
   }
 
   private piped(): AsyncDisposable {
-    const { io, stream, flags } = this;
-    if (flags.stdin === true) io.stdin.pipe(stream);
+    const { io, stream, info, flags } = this;
+    // The engine ends the whole connection with its input, unless the container's own ends with it.
+    if (flags.stdin === true) io.stdin.pipe(stream, { end: info.Config.StdinOnce });
     return {
       [Symbol.asyncDispose]: async () => {
         io.stdin.unpipe(stream);
