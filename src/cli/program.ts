@@ -3,6 +3,7 @@ import { UsageError } from "../errors.js";
 import type { CliIo } from "./io.js";
 import { version } from "./version.js";
 import type { BuildFlags } from "./build-flags.js";
+import { addContainerCommands } from "./container-commands.js";
 import type { PruneFlags } from "./commands/prune.js";
 import { addDebugCommand } from "./debug-flags.js";
 import { addMoveCommands } from "./move-commands.js";
@@ -21,6 +22,8 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     .option("-H, --host <endpoint>", "the engine, as docker's -H (default: DOCKER_HOST, then docker's context)")
     .option("-c, --context <name>", "the docker context to use")
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
+    // Options stand before what they are for: those after `exec web ls` are ls's.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
@@ -55,6 +58,7 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
 
   addDebugCommand(program, io, finish);
   addMoveCommands(program, io, finish);
+  addContainerCommands(program, io, finish);
 
   const toolbox = program
     .command("toolbox")

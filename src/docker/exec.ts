@@ -19,6 +19,10 @@ export interface ExecSpec {
   readonly cwd?: string | undefined;
   /** Any capability and device; only where a user asked for it. */
   readonly privileged?: boolean | undefined;
+  /** Whether it has standard input; true where it is left out. */
+  readonly stdin?: boolean | undefined;
+  /** docker's form, `ctrl-p,ctrl-q`; none where it is left out. */
+  readonly detachKeys?: string | undefined;
 }
 
 /**
@@ -50,11 +54,11 @@ export class PreparedExec {
     const { tty, env = [], user, cwd } = spec;
     const body = {
       Cmd: spec.argv,
-      AttachStdin: true,
+      AttachStdin: spec.stdin ?? true,
       AttachStdout: true,
       AttachStderr: true,
       Tty: tty !== undefined,
-      DetachKeys: noDetachKeys,
+      DetachKeys: spec.detachKeys ?? noDetachKeys,
       ...(env.length > 0 ? { Env: env } : {}),
       ...(user === undefined ? {} : { User: user }),
       ...(cwd === undefined ? {} : { WorkingDir: cwd }),
@@ -134,10 +138,16 @@ export class RunningExec {
 
   /** The exit code of a process that ended; undefined while it runs. Rejects with EngineError, NOT_FOUND when it is gone. */
   async exitCode(): Promise<number | undefined> {
-    const { ExitCode, Running } = await this.connection.json<{ ExitCode: number | null; Running: boolean }>(
-      "GET",
-      `/exec/${this.id}/json`,
-    );
+    const { ExitCode, Running } = await this.inspect();
     return Running ? undefined : (ExitCode ?? undefined);
+  }
+
+  /** Its process id on the engine's machine while it runs; 0 where it never started. Rejects as `exitCode`. */
+  async hostPid(): Promise<number> {
+    return (await this.inspect()).Pid;
+  }
+
+  private inspect(): Promise<{ ExitCode: number | null; Running: boolean; Pid: number }> {
+    return this.connection.json("GET", `/exec/${this.id}/json`);
   }
 }

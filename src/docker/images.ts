@@ -3,6 +3,7 @@ import { EngineError } from "../errors.js";
 import type { DockerConnection } from "./connection.js";
 import { orUndefined } from "./absent.js";
 import type { CredentialLookup } from "./credentials.js";
+import { jsonLines } from "./json-lines.js";
 
 /** An image as the engine describes it; only what dfdebug reads. */
 export interface ImageInfo {
@@ -104,18 +105,6 @@ interface PullMessage {
 function registryOf(name: string): string {
   const [first = "", ...rest] = name.split("/");
   return rest.length > 0 && (/[.:]/.test(first) || first === "localhost") ? first : "docker.io";
-}
-
-async function* jsonLines<T>(stream: AsyncIterable<Buffer>): AsyncIterable<T> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of stream) {
-    text += decoder.decode(chunk, { stream: true });
-    const lines = text.split("\n");
-    text = lines.pop() ?? "";
-    for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as T;
-  }
-  if (text.trim() !== "") yield JSON.parse(text) as T;
 }
 
 /** Makes an image of one layer from a tar archive. `changes`: Dockerfile instructions for its configuration. Rejects with EngineError. */

@@ -1,4 +1,4 @@
-import type { Duplex, Writable } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 
 /** Where the two outputs of a process without a terminal go. */
 export interface OutputSinks {
@@ -20,7 +20,7 @@ const silenceMs = 500;
  * container dies with the process), so a silence ends it.
  */
 export function copyOutput(
-  source: Duplex,
+  source: Readable,
   sinks: OutputSinks,
   isTerminal: boolean,
   gone?: Promise<unknown>,

@@ -29,7 +29,7 @@ describeEngines("a sidecar", (engine) => {
       connection,
       env: process.env,
       platform: () => Promise.resolve(undefined),
-      credentials: () => Promise.resolve(undefined),
+      credentials: () => Promise.resolve({ secret: undefined, reason: "none is needed" }),
     });
     sidecar = await Sidecar.open({
       containers,

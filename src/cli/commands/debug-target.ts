@@ -33,7 +33,7 @@ export class DebugTarget implements AsyncDisposable {
   /** Where the toolbox's name comes from. */
   readonly toolboxSource: string;
   readonly request: RightsRequest;
-  private readonly containers: Containers;
+  readonly containers: Containers;
   private readonly lifetime: Lifetime;
   private readonly labels: OwnerLabels;
   private readonly flags: SessionFlags;

@@ -61,10 +61,10 @@ export type EscapePrompt = (terminal: RawTerminal) => Promise<"shell" | "key" | 
 const escapeKey = 0x1d;
 
 /**
- * On a terminal: keys as they are pressed, Ctrl-C too; its size follows. The escape key opens `prompt`: meanwhile the process
- * runs on, and its output waits. Rejects as `relayStreams`.
+ * On a terminal: keys as they are pressed, Ctrl-C too; its size follows. The escape key opens `prompt`, where there is one:
+ * meanwhile the process runs on, and its output waits. Rejects as `relayStreams`.
  */
-export async function relayTerminal(process: SidecarProcess, io: CliIo, prompt: EscapePrompt): Promise<Outcome> {
+export async function relayTerminal(process: SidecarProcess, io: CliIo, prompt?: EscapePrompt): Promise<Outcome> {
   const { exec } = process;
   const terminal = new RawTerminal(io.stdin, io.stdout);
   const interrupted = new Promise<never>((_resolve, reject) => {
@@ -77,7 +77,9 @@ export async function relayTerminal(process: SidecarProcess, io: CliIo, prompt: 
   const output = exec.copyOutput({ stdout: gate, stderr: gate }).then(() => "ended" as const);
   output.catch(() => undefined);
   try {
-    while ((await Promise.race([untilEscape(terminal, exec.stdin, output), interrupted])) === "escape") {
+    for (;;) {
+      const event = await Promise.race([untilEscape(terminal, exec.stdin, output, prompt !== undefined), interrupted]);
+      if (event === "ended" || prompt === undefined) break;
       gate.close();
       terminal.reset();
       const answer = await Promise.race([prompt(terminal), interrupted]);
@@ -103,13 +105,14 @@ async function untilEscape(
   terminal: RawTerminal,
   stdin: Writable,
   output: Promise<"ended">,
+  escapes: boolean,
 ): Promise<"ended" | "escape"> {
   let escape: (what: "escape") => void = () => undefined;
   const escaped = new Promise<"escape">((resolve) => (escape = resolve));
   let isLeft = false;
   const take = (keys: Buffer): void => {
     if (isLeft) return terminal.unread(keys);
-    const at = keys.indexOf(escapeKey);
+    const at = escapes ? keys.indexOf(escapeKey) : -1;
     const sent = at < 0 ? keys : keys.subarray(0, at);
     if (sent.length > 0 && stdin.writable && !stdin.write(sent)) terminal.pauseKeys();
     if (at < 0) return;
