@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import {
   fstatSync,
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -41,11 +42,8 @@ const running = new Map<string, { readonly script: Script; readonly size: number
 const longRun = 2_000;
 
 /** Code by Node's version and by command, which alone decides what is compiled. */
-const folder = join(
-  process.env["XDG_CACHE_HOME"] ?? join(process.env["HOME"] ?? homedir(), ".cache"),
-  "dfdebug",
-  `code-${process.version}-${process.arch}`,
-);
+const cache = process.env["XDG_CACHE_HOME"] ?? join(process.env["HOME"] ?? homedir(), ".cache");
+const folder = join(cache, "dfdebug", `code-${process.version}-${process.arch}`);
 const command = process.argv.slice(2).find((word) => /^[a-z]+$/.test(word)) ?? "none";
 
 /** Bundles refer to each other by `./name.js`, to all else as any module does. */
@@ -95,7 +93,8 @@ function keep(): void {
   const wanted = [...running].filter(([, { size }]) => size === 0 || process.uptime() * 1000 > longRun);
   if (wanted.length === 0) return;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // One by one: where nothing can be made (/proc), Node's recursive mkdir never returns.
+    for (const path of [cache, join(cache, "dfdebug"), folder]) if (!existsSync(path)) mkdirSync(path, 0o700);
     if (!isOwn(statSync(folder))) return;
     for (const name of readdirSync(folder))
       if (!name.startsWith(bundleId)) rmSync(join(folder, name), { recursive: true, force: true });
