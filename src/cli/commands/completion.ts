@@ -7,7 +7,7 @@ export function completionScript(program: Command, shell: string): string {
     case "bash":
       return bash(program);
     case "zsh":
-      return `#compdef dfdebug\nautoload -U +X bashcompinit && bashcompinit\n${bash(program)}`;
+      return `#compdef dfdebug\n(( $+functions[compdef] )) || { autoload -U +X compinit && compinit -u; }\nautoload -U +X bashcompinit && bashcompinit\n${bash(program)}`;
     case "fish":
       return fish(program);
     default:
@@ -49,7 +49,10 @@ function bash(program: Command): string {
   cur=\${COMP_WORDS[COMP_CWORD]}
   prev=\${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
+  # Readline takes --flag=value apart at the sign.
+  if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=\${COMP_WORDS[COMP_CWORD-2]}; fi
   case $prev in
+    completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur")); return ;;
 ${choices.join("\n")}
     --target)
       local file=Dockerfile i
@@ -92,7 +95,14 @@ function fish(program: Command): string {
     for (const option of command.options) {
       const long = option.long ? ` -l ${option.long.slice(2)}` : "";
       const short = option.short ? ` -s ${option.short.slice(1)}` : "";
-      const value = option.argChoices ? ` -x -a ${quoted(option.argChoices.join(" "))}` : option.required ? " -r" : "";
+      const value =
+        option.long === "--target"
+          ? ` -x -a ${quoted("(sed -n 's/^[Ff][Rr][Oo][Mm] .* [Aa][Ss] *\\([^ ]*\\).*/\\1/p' Dockerfile 2>/dev/null)")}`
+          : option.argChoices
+            ? ` -x -a ${quoted(option.argChoices.join(" "))}`
+            : option.required
+              ? " -r"
+              : "";
       lines.push(`complete -c dfdebug -n ${quoted(condition)}${long}${short}${value} -d ${quoted(option.description)}`);
     }
     if (path.length === 1)
@@ -100,6 +110,7 @@ function fish(program: Command): string {
         lines.push(`complete -c dfdebug -n ${quoted(condition)} -a ${child.name()} -d ${quoted(child.description())}`);
     if (path[0] === "build" || path[0] === "plan") lines.push(`complete -c dfdebug -n ${quoted(condition)} -F`);
   }
+  lines.push("complete -c dfdebug -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'");
   return `${lines.join("\n")}\n`;
 }
 
