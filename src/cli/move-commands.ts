@@ -4,7 +4,7 @@ import type { ForwardFlags } from "./commands/forward.js";
 import type { CliIo } from "./io.js";
 import type { EngineFlags } from "./program.js";
 
-/** Registers `dfdebug cp`, `forward` and `entrypoint`. */
+/** Registers `dfdebug cp` and `forward`. */
 export function addMoveCommands(program: Command, io: CliIo, finish: (code: number) => void): void {
   program
     .command("cp")

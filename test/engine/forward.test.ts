@@ -34,7 +34,11 @@ describeEngines("dfdebug forward", (engine) => {
   };
 
   beforeAll(async () => {
-    docker(engine, "run", "-d", "--name", name, "--network", "none", "node:20-slim", "node", "-e", servers);
+    // Engine 20.10 turns IPv6 off in networks that have none of it.
+    const ipv6 = ["all", "lo"].flatMap((which) => ["--sysctl", `net.ipv6.conf.${which}.disable_ipv6=0`]);
+    docker(engine, "run", "-d", "--name", name, "--network", "none", ...ipv6, "node:20-slim", "node", "-e", servers);
+    while (!["7000", "7001", "7002"].every((port) => docker(engine, "logs", name).includes(`listens ${port}`)))
+      if (docker(engine, "inspect", "-f", "{{.State.Running}}", name) !== "true") throw new Error("no server");
     forwarding = spawn(process.execPath, [program, "forward", name, "0:7000", "0:7001", "0:7002", "0:7003"], {
       env: { ...process.env, DOCKER_HOST: engine.host, NO_COLOR: "1" },
       stdio: ["ignore", "pipe", "pipe"],
