@@ -52,7 +52,7 @@ function commandsPage({ createProgram, debuggerCommands }) {
       if (argument.description) lines.push(`\`${argument.name()}\`: ${argument.description}`, "");
     if (command.options.length > 0) {
       lines.push("| option | meaning |", "| --- | --- |");
-      for (const option of command.options) {
+      for (const option of command.options.filter(({ hidden }) => !hidden)) {
         const choices = option.argChoices ? ` (${option.argChoices.join(", ")})` : "";
         lines.push(`| \`${cell(option.flags)}\` | ${cell(option.description)}${choices} |`);
       }

@@ -40,10 +40,10 @@ async function readOne(path: string): Promise<Configuration | undefined> {
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw wrong(path, errorMessage(error), error);
   }
-  const { parse } = await import("yaml");
+  const { parseYaml } = await import("./yaml.js");
   let content: unknown;
   try {
-    content = parse(text);
+    content = parseYaml(text);
   } catch (error) {
     throw wrong(path, errorMessage(error).split("\n")[0] ?? "", error);
   }

@@ -14,7 +14,7 @@ export class ConnectedEngine implements AsyncDisposable {
   private readonly lifetime = new Lifetime();
   private connected: Promise<DockerConnection> | undefined;
 
-  constructor(flags: EngineFlags, io: CliIo, toolboxImage: string | undefined) {
+  constructor(flags: EngineFlags, io: CliIo, toolboxImage?: string) {
     this.flags = flags;
     this.io = io;
     this.toolboxImage = toolboxImage;
@@ -44,13 +44,13 @@ export class ConnectedEngine implements AsyncDisposable {
 
   /** The tools to look around with. Rejects only where an image was asked for by name and is not to be had. */
   async toolbox(): Promise<ToolboxSource> {
-    const [connection, { resolveToolbox }] = await Promise.all([this.connection(), import("../sidecar/toolbox.js")]);
-    return resolveToolbox({
-      image: this.toolboxImage ?? this.io.env["DFDEBUG_TOOLBOX"],
-      connection,
-      env: this.io.env,
-      signal: this.io.signal,
-    });
+    const [connection, { resolveToolbox }, { chooseToolbox, toolboxOptions }] = await Promise.all([
+      this.connection(),
+      import("../sidecar/toolbox.js"),
+      import("./toolbox.js"),
+    ]);
+    const choice = await chooseToolbox({ name: "--toolbox", value: this.toolboxImage }, this.io);
+    return resolveToolbox(toolboxOptions(choice, connection, this.io));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -4,6 +4,7 @@ import type { CliIo } from "./io.js";
 import { version } from "./version.js";
 import type { BuildFlags } from "./build-flags.js";
 import { addContainerCommands } from "./container-commands.js";
+import type { PruneFlags } from "./commands/prune.js";
 import { addDebugCommand } from "./debug-flags.js";
 
 /** Options that reach the engine; every command that talks to one has them. */
@@ -91,8 +92,9 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     .description("Remove what killed runs of dfdebug left in the engine.")
     .option("-a, --all", "also what runs on other machines or still runs may be using")
     .option("-f, --force", "do not ask")
-    .action(async (flags: { all?: boolean; force?: boolean }) => {
-      const { prune } = await import("./commands/maintenance.js");
+    .addOption(new Option("--session <id>").hideHelp())
+    .action(async (flags: PruneFlags) => {
+      const { prune } = await import("./commands/prune.js");
       finish(await prune(flags, program.opts<EngineFlags>(), io));
     });
 

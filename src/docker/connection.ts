@@ -77,11 +77,7 @@ export class DockerConnection implements AsyncDisposable {
 
   /** A request whose answer is small. Rejects with EngineError; 404 has the code NOT_FOUND. */
   async json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-    const response = await this.stream(method, path, options);
-    const chunks: Buffer[] = [];
-    for await (const chunk of response) chunks.push(chunk as Buffer);
-    const text = Buffer.concat(chunks).toString("utf8");
-    return (text === "" ? undefined : JSON.parse(text)) as T;
+    return readJson(await this.stream(method, path, options));
   }
 
   /** A request whose answer is read as it comes. Rejects with EngineError. */
@@ -141,6 +137,14 @@ export class DockerConnection implements AsyncDisposable {
       request.end(body);
     });
   }
+}
+
+/** The whole of an answer, as `connection.stream` gives it; undefined where it is empty. */
+export async function readJson<T>(response: IncomingMessage): Promise<T> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString("utf8");
+  return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 
 function queryString(query: RequestOptions["query"]): string {

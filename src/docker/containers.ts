@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type Dockerode from "dockerode";
 import { DfdebugError } from "../errors.js";
 import { orUndefined } from "./absent.js";
-import type { DockerConnection } from "./connection.js";
+import { readJson, type DockerConnection } from "./connection.js";
 import { PreparedExec, noDetachKeys, type ExecSpec } from "./exec.js";
 
 export type { ExecSpec, PreparedExec, RunningExec, TerminalSize } from "./exec.js";
@@ -60,13 +60,18 @@ export class Containers {
     return this.connection.hijack(`/containers/${id}/attach`, { query });
   }
 
-  /**
-   * Resolves with the exit code when the container ended (`not-running`; `next-exit` for one that is about to be started),
-   * or when it is gone (`removed`).
-   */
-  async wait(id: string, condition: "not-running" | "next-exit" | "removed" = "not-running"): Promise<number> {
-    const path = `/containers/${id}/wait`;
-    return (await this.connection.json<{ StatusCode: number }>("POST", path, { query: { condition } })).StatusCode;
+  /** Resolves with the exit code when the container ended, or when it is gone (`removed`). */
+  async wait(id: string, condition: "not-running" | "removed" = "not-running"): Promise<number> {
+    return (await this.watchExit(id, condition)).code;
+  }
+
+  /** As `wait`, for a container that is about to be started: resolves when the engine watches it. */
+  async watchExit(id: string, condition: "next-exit" | "not-running" | "removed"): Promise<{ code: Promise<number> }> {
+    // The engine sends its answer's head at once, and the code at the end.
+    const answer = await this.connection.stream("POST", `/containers/${id}/wait`, { query: { condition } });
+    const code = readJson<{ StatusCode: number }>(answer).then(({ StatusCode }) => StatusCode);
+    code.catch(() => undefined);
+    return { code };
   }
 
   /** Removes it with its anonymous volumes, running or not. Already gone is success. */

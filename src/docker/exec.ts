@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Duplex } from "node:stream";
 import { compareVersions, type DockerConnection } from "./connection.js";
 import { dialError } from "./errors.js";
@@ -29,6 +30,9 @@ export interface ExecSpec {
  * Ctrl-Q, delays every Ctrl-P in a shell).
  */
 export const noDetachKeys = Array.from({ length: 12 }, () => "ctrl-]").join(",");
+
+/** docker's own number (docker/cli, initTtySize). */
+const resizeAttempts = 10;
 
 /** The API version whose exec knows a terminal's size from its start. */
 const sizeAtStart = "1.42";
@@ -87,6 +91,8 @@ export class RunningExec {
   private readonly connection: DockerConnection;
   private readonly id: string;
   private readonly isTerminal: boolean;
+  private gone: Promise<unknown> | undefined;
+  private resizing: Promise<void> = Promise.resolve();
 
   constructor(connection: DockerConnection, id: string, stream: Duplex, options: { isTerminal: boolean }) {
     this.connection = connection;
@@ -97,19 +103,37 @@ export class RunningExec {
     stream.on("error", () => undefined);
   }
 
+  /** Its output ends with its container, of which `gone` tells, whatever the engine makes of the stream. */
+  endWith(gone: Promise<unknown>): void {
+    this.gone = gone;
+  }
+
   /** Resolves when the process's output is complete and delivered. Rejects with EngineError when the engine is lost. */
   async copyOutput(sinks: OutputSinks): Promise<OutputEnd> {
     try {
-      return await copyOutput(this.stdin, sinks, this.isTerminal);
+      return await copyOutput(this.stdin, sinks, this.isTerminal, this.gone);
     } catch (error) {
       throw dialError(error, this.connection.endpoint);
     }
   }
 
-  /** The terminal's new size; a process that just ended is no error. */
+  /**
+   * The terminal's new size; sizes are set in their order. A process that just ended is no error; one that is about to begin
+   * is asked again, as docker does.
+   */
   resize(size: TerminalSize): void {
     const query = { h: size.rows, w: size.columns };
-    this.connection.json("POST", `/exec/${this.id}/resize`, { query }).catch(() => undefined);
+    this.resizing = this.resizing.then(async () => {
+      for (let attempt = 1; attempt <= resizeAttempts; attempt++) {
+        try {
+          await this.connection.json("POST", `/exec/${this.id}/resize`, { query });
+          return;
+        } catch {
+          if (this.stdin.destroyed || this.stdin.readableEnded) return;
+          await sleep(attempt * 10);
+        }
+      }
+    });
   }
 
   /** The exit code of a process that ended; undefined while it runs. Rejects with EngineError, NOT_FOUND when it is gone. */

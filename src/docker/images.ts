@@ -52,6 +52,12 @@ export function platformOf(image: ImageInfo): string | undefined {
   return [image.Os, image.Architecture, ...(image.Variant ? [image.Variant] : [])].join("/");
 }
 
+/** The platform of the image that a container was made from, as `platformOf`. */
+export async function platformOfImage(connection: DockerConnection, image: string): Promise<string | undefined> {
+  const info = await findImage(connection, image);
+  return info && platformOf(info);
+}
+
 /** Pulls an image by tag or digest (`latest` where neither is given). Rejects with EngineError, code IMAGE_PULL. */
 export async function pullImage(connection: DockerConnection, name: string, options: PullOptions): Promise<void> {
   const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
@@ -99,10 +105,11 @@ function registryOf(name: string): string {
 export async function importImage(
   connection: DockerConnection,
   archive: Duplex,
-  options: { repository: string; tag: string; changes: readonly string[]; signal?: AbortSignal | undefined },
+  options: { name: string; changes: readonly string[]; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const changes = options.changes.map((change) => `&changes=${encodeURIComponent(change)}`).join("");
-  const query = `fromSrc=-&repo=${encodeURIComponent(options.repository)}&tag=${encodeURIComponent(options.tag)}${changes}`;
+  // With its tag in the name: Podman does not read the parameter for it.
+  const query = `fromSrc=-&repo=${encodeURIComponent(options.name)}${changes}`;
   const response = await connection.stream("POST", `/images/create?${query}`, {
     body: archive,
     headers: { "Content-Type": "application/x-tar" },

@@ -3,7 +3,7 @@ import type { Containers } from "../docker/containers.js";
 import { copyOutput } from "../docker/streams.js";
 import { ContainerError } from "../errors.js";
 import type { OwnerLabels } from "./labels.js";
-import type { ToolboxImage } from "./toolbox-image.js";
+import type { ToolboxImage } from "./toolbox.js";
 
 export interface HostScript {
   readonly containers: Containers;

@@ -4,10 +4,13 @@ import { hostname } from "node:os";
 /** Whose an object in an engine is: what `dfdebug prune` goes by. */
 export type OwnerLabels = Readonly<Record<string, string>>;
 
+/** The label that tells a session's objects from all others. */
+export const sessionLabel = "dev.dfdebug.session";
+
 /** Labels for everything that one run makes in an engine. */
 export function ownerLabels(): OwnerLabels {
   return {
-    "dev.dfdebug.session": randomBytes(6).toString("hex"),
+    [sessionLabel]: randomBytes(6).toString("hex"),
     "dev.dfdebug.pid": String(process.pid),
     "dev.dfdebug.host": hostname(),
   };

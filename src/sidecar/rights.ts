@@ -58,9 +58,6 @@ export function sidecarRights(target: ContainerInfo, request: RightsRequest): Si
   const hostConfig: HostConfig = {
     PidMode: reference,
     NetworkMode: reference,
-    AutoRemove: true,
-    // What the first process says is for dfdebug, and for nobody's disk.
-    LogConfig: { Type: "none", Config: {} },
     SecurityOpt: security.map(({ what }) => what),
     ...(ipc.mode === undefined ? {} : { IpcMode: ipc.mode }),
     ...(userns === "" ? {} : { UsernsMode: userns }),

@@ -1,7 +1,7 @@
 import type { ContainerInfo, Containers } from "../docker/containers.js";
 import { runOnHost } from "./host-helper.js";
 import { ownerLabels } from "./labels.js";
-import type { ToolboxImage } from "./toolbox-image.js";
+import type { ToolboxImage } from "./toolbox.js";
 
 /** The process has to be the container's still: its number may have been given to another. */
 const killScript = 'grep -q "$2" "/proc/$1/cgroup" 2>/dev/null || exit 0; kill -s "$3" "$1" 2>/dev/null || exit 0';

@@ -1,11 +1,11 @@
-import type { Duplex } from "node:stream";
 import type { ContainerInfo, Containers } from "../docker/containers.js";
 import { removeImage } from "../docker/images.js";
 import { ContainerError, DfdebugError } from "../errors.js";
 import { Lifetime } from "../lifetime.js";
+import { holdContainer, sidecarName } from "./first-process.js";
 import type { OwnerLabels } from "./labels.js";
 import type { Target } from "./target.js";
-import type { ToolboxImage } from "./toolbox-image.js";
+import type { ToolboxImage } from "./toolbox.js";
 
 /** Where the one static program lies that a stand-in runs, in its own writable layer. */
 const holderFolder = ".dfdebug";
@@ -27,9 +27,9 @@ export class StandIn implements AsyncDisposable {
   /** Rejects with ContainerError (exit code 125). */
   static async open(
     target: Target,
-    options: { containers: Containers; toolbox: ToolboxImage; labels: OwnerLabels },
+    options: { containers: Containers; toolbox: ToolboxImage; labels: OwnerLabels; signal: AbortSignal },
   ): Promise<StandIn> {
-    const { containers, toolbox, labels } = options;
+    const { containers, toolbox, labels, signal } = options;
     const { connection } = containers;
     const lifetime = new Lifetime();
     try {
@@ -40,8 +40,15 @@ export class StandIn implements AsyncDisposable {
         lifetime.defer(() => removeImage(connection, committed));
         image = committed;
       }
-      const [id, holder] = await Promise.all([
-        containers.create({
+      const holding = staticBusybox(containers, toolbox, labels).then(holderArchive);
+      holding.catch(() => undefined);
+      const held = await holdContainer({
+        containers,
+        signal,
+        speaks: false,
+        prepare: async (id) => containers.putArchive(id, "/", await holding),
+        spec: {
+          name: sidecarName("files"),
           Image: image,
           Entrypoint: [`/${holderFolder}/busybox`],
           Cmd: ["cat"],
@@ -49,31 +56,15 @@ export class StandIn implements AsyncDisposable {
           WorkingDir: "/",
           Labels: { ...labels },
           Healthcheck: { Test: ["NONE"] },
-          OpenStdin: true,
-          StdinOnce: true,
-          AttachStdin: true,
-          AttachStdout: true,
-          AttachStderr: true,
           HostConfig: {
-            AutoRemove: true,
-            LogConfig: { Type: "none", Config: {} },
             CapDrop: ["ALL"],
             ...(target.kind === "container" ? { VolumesFrom: [target.info.Id] } : {}),
           },
-        }),
-        staticBusybox(containers, toolbox, labels),
-      ]);
-      lifetime.defer(() => containers.remove(id));
-      await containers.putArchive(id, "/", await holderArchive(holder));
-      const control: Duplex = await containers.attach(id);
-      control.on("error", () => undefined).resume();
-      await containers.start(id);
-      lifetime.defer(async () => {
-        const removed = containers.wait(id, "removed").catch(() => undefined);
-        control.destroy();
-        await removed;
+        },
       });
-      return new StandIn(await containers.inspect(id), lifetime);
+      lifetime.own(held);
+      held.control.resume();
+      return new StandIn(await containers.inspect(held.id), lifetime);
     } catch (error) {
       await lifetime[Symbol.asyncDispose]();
       if (!(error instanceof DfdebugError) || ["ENGINE_LOST", "CANCELLED"].includes(error.code)) throw error;

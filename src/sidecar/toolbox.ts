@@ -1,28 +1,8 @@
-import { createHash } from "node:crypto";
-import {
-  chmod,
-  copyFile,
-  lutimes,
-  mkdir,
-  mkdtemp,
-  open,
-  readFile,
-  rename,
-  rm,
-  stat,
-  symlink,
-  utimes,
-} from "node:fs/promises";
-import { execFile } from "node:child_process";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
-import { EngineError, errorMessage } from "../errors.js";
-import { log } from "../log.js";
 import type { DockerConnection } from "../docker/connection.js";
+import { findImage, pullImage, type ImageInfo, type PullOptions } from "../docker/images.js";
 import type { ToolboxSource } from "../engine/engine.js";
-
-const run = promisify(execFile);
+import { DfdebugError, EngineError, errorMessage } from "../errors.js";
+import { localKit } from "./local-kit.js";
 
 /** The full toolbox's image name, and the folder in it that becomes /.dfdebug. */
 export const toolboxImage = "dfdebug/toolbox:latest";
@@ -30,30 +10,41 @@ export const toolboxKit = "/dfdebug";
 /** Toolbox images say with this label where their kit is; any other image is a bag of tools as a whole. */
 export const kitLabel = "dev.dfdebug.toolbox.kit";
 
+/** Images that hold a static busybox wherever they come from. */
+const busyboxImages = ["busybox:musl", "busybox:latest"];
+
+/** A toolbox that a container can be made from. */
+export interface ToolboxImage {
+  readonly name: string;
+  readonly id: string;
+  /** The folder of static tools in it, with `bin`; `/` where the image as a whole is one, or says nothing. */
+  readonly kit: string;
+}
+
 export interface ToolboxOptions {
-  /** Asked for by name: used or refused, never replaced by another. */
+  /** Asked for by name: used, pulled or refused, never replaced by another. */
   readonly image: string | undefined;
   readonly connection: DockerConnection;
   readonly env: NodeJS.ProcessEnv;
-  readonly signal?: AbortSignal;
+  /** The platform to pull for; undefined: the engine's own. */
+  readonly platform: () => Promise<string | undefined>;
+  readonly credentials: PullOptions["credentials"];
+  readonly onProgress?: PullOptions["onProgress"];
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The tools to look around with, best first: the image asked for, the full toolbox in the engine, a static busybox of
+ * What a build mounts at /.dfdebug, best first: the image asked for, the full toolbox in the engine, a static busybox of
  * this machine as a folder, a busybox image in the engine; else the reason why there is none. Rejects with EngineError
  * only where an image was asked for and is not in the engine and cannot be pulled.
  */
 export async function resolveToolbox(options: ToolboxOptions): Promise<ToolboxSource> {
-  const { connection, image } = options;
-  if (image !== undefined) {
-    if (!(await hasImage(connection, image))) await pull(connection, image, options.signal);
-    return { kind: "image", name: image, kit: await kitOf(connection, image) };
-  }
-  if (await hasImage(connection, toolboxImage)) return { kind: "image", name: toolboxImage, kit: toolboxKit };
-  const kit = await localKit(options.env);
-  if (kit !== undefined) return { kind: "directory", path: kit };
-  for (const name of ["busybox:musl", "busybox:latest"])
-    if (await hasImage(connection, name)) return { kind: "image", name, kit: "/" };
+  const best = options.image === undefined ? await fullToolbox(options) : await namedToolbox(options, options.image);
+  if (best) return { kind: "image", name: best.name, kit: best.kit };
+  const path = await localKit(options.env);
+  if (path !== undefined) return { kind: "directory", path };
+  const busybox = await busyboxToolbox(options);
+  if (busybox) return { kind: "image", name: busybox.name, kit: busybox.kit };
   return {
     kind: "none",
     reason: "there is no toolbox image in the engine and no static busybox on this machine",
@@ -61,124 +52,65 @@ export async function resolveToolbox(options: ToolboxOptions): Promise<ToolboxSo
   };
 }
 
-interface ImageInspect {
-  readonly Config?: { readonly Labels?: Readonly<Record<string, string>> | null } | null;
+/**
+ * What a sidecar is made from, by the same order; the static busybox as an image that is imported once. Rejects with
+ * EngineError, code TOOLBOX_MISSING.
+ */
+export async function resolveToolboxImage(options: ToolboxOptions): Promise<ToolboxImage> {
+  if (options.image !== undefined) return namedToolbox(options, options.image);
+  const { importStaticToolbox, staticToolboxImage } = await import("./static-toolbox.js");
+  const [full, small] = await Promise.all([fullToolbox(options), findToolbox(options, staticToolboxImage)]);
+  if (full ?? small) return (full ?? small) as ToolboxImage;
+  const imported = await importStaticToolbox(options);
+  if (imported) return toolboxOf(staticToolboxImage, imported);
+  const busybox = await busyboxToolbox(options);
+  if (busybox) return busybox;
+  throw new EngineError("There is no toolbox: the engine has no image of tools, and this machine no static busybox", {
+    code: "TOOLBOX_MISSING",
+    hint: "`dfdebug toolbox build` makes the full one; -i IMAGE takes any image with a shell, and pulls it.",
+  });
 }
 
-async function hasImage(connection: DockerConnection, name: string): Promise<boolean> {
-  try {
-    await connection.json("GET", `/images/${name}/json`);
-    return true;
-  } catch (error) {
-    if (error instanceof EngineError && error.code === "NOT_FOUND") return false;
-    throw error;
-  }
+function toolboxOf(name: string, image: ImageInfo): ToolboxImage {
+  return { name, id: image.Id, kit: image.Config?.Labels?.[kitLabel] ?? "/" };
 }
 
-async function kitOf(connection: DockerConnection, name: string): Promise<string> {
-  const image = await connection.json<ImageInspect>("GET", `/images/${name}/json`);
-  return image.Config?.Labels?.[kitLabel] ?? "/";
+async function findToolbox({ connection }: ToolboxOptions, name: string): Promise<ToolboxImage | undefined> {
+  const image = await findImage(connection, name);
+  return image && toolboxOf(name, image);
 }
 
-async function pull(connection: DockerConnection, name: string, signal: AbortSignal | undefined): Promise<void> {
-  const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
-  let failure: string | undefined;
-  try {
-    const response = await connection.stream("POST", "/images/create", { query: { fromImage: tagged }, signal });
-    for await (const chunk of response)
-      for (const line of String(chunk).split("\n")) failure ??= /"error":"([^"]*)"/.exec(line)?.[1];
-  } catch (error) {
-    failure = errorMessage(error);
-  }
-  if (failure !== undefined)
-    throw new EngineError(`The toolbox image ${name} is not in the engine and could not be pulled: ${failure}`, {
-      code: "TOOLBOX_MISSING",
-      hint: "`dfdebug toolbox build` makes one; without --toolbox a static busybox is used.",
-    });
+function fullToolbox(options: ToolboxOptions): Promise<ToolboxImage | undefined> {
+  return findToolbox(options, toolboxImage);
 }
 
-/** A folder with a static busybox and its applets' links, made once and reused; undefined where there is no static busybox. */
-export async function localKit(env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  for (const candidate of [
-    "/bin/busybox",
-    "/usr/bin/busybox",
-    "/bin/busybox.static",
-    "/usr/lib/busybox/busybox-static",
-  ]) {
-    if (!(await isStaticElf(candidate))) continue;
-    try {
-      return await makeKit(candidate, env["XDG_CACHE_HOME"] ?? join(env["HOME"] ?? homedir(), ".cache"));
-    } catch (error) {
-      log("toolbox", "local kit", { candidate, error: errorMessage(error) });
-    }
+async function busyboxToolbox(options: ToolboxOptions): Promise<ToolboxImage | undefined> {
+  for (const name of busyboxImages) {
+    const found = await findToolbox(options, name);
+    if (found) return found;
   }
   return undefined;
 }
 
-/** Made aside and renamed, so that two runs at once are no problem; times are fixed, so that the engine sees no change. */
-async function makeKit(busybox: string, cache: string): Promise<string> {
-  const id = createHash("sha256")
-    .update(await readFile(busybox))
-    .digest("hex")
-    .slice(0, 16);
-  const kit = join(cache, "dfdebug", `kit-${id}`);
-  if (await exists(join(kit, "bin/sh"))) return kit;
-  await mkdir(join(cache, "dfdebug"), { recursive: true });
-  const fresh = await mkdtemp(join(cache, "dfdebug", "new-"));
+/** The engine's own where it has one, else pulled. */
+async function namedToolbox(options: ToolboxOptions, name: string): Promise<ToolboxImage> {
+  const local = await findToolbox(options, name);
+  if (local) return local;
+  const { connection, platform, credentials, onProgress, signal } = options;
   try {
-    const bin = join(fresh, "bin");
-    await mkdir(bin);
-    await chmod(fresh, 0o755);
-    await copyFile(busybox, join(bin, "busybox"));
-    await chmod(join(bin, "busybox"), 0o755);
-    const { stdout } = await run(busybox, ["--list"]);
-    for (const applet of stdout.split("\n")) {
-      if (applet === "" || applet === "busybox") continue;
-      await symlink("busybox", join(bin, applet));
-      await lutimes(join(bin, applet), 0, 0);
-    }
-    await utimes(join(bin, "busybox"), 0, 0);
-    await utimes(bin, 0, 0);
-    await rename(fresh, kit);
+    await pullImage(connection, name, { platform: await platform(), credentials, onProgress, signal });
   } catch (error) {
-    await rm(fresh, { recursive: true, force: true });
-    if (!(await exists(join(kit, "bin/sh")))) throw error;
+    if (error instanceof DfdebugError && error.code === "CANCELLED") throw error;
+    throw new EngineError(
+      `The toolbox image ${name} is not in the engine and could not be pulled: ${errorMessage(error)}`,
+      {
+        code: "TOOLBOX_MISSING",
+        cause: error,
+        hint: "`dfdebug toolbox build` makes one; where none is asked for, a static busybox is used.",
+      },
+    );
   }
-  return kit;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A 64-bit ELF without an interpreter, which needs nothing of the image it runs in. */
-async function isStaticElf(path: string): Promise<boolean> {
-  let file;
-  try {
-    file = await open(path);
-  } catch {
-    return false;
-  }
-  try {
-    const head = Buffer.alloc(4096);
-    const { bytesRead } = await file.read(head, 0, head.length, 0);
-    if (bytesRead < 64 || head.readUInt32BE(0) !== 0x7f454c46 || head[4] !== 2) return false;
-    const table = Number(head.readBigUInt64LE(32));
-    const size = head.readUInt16LE(54);
-    const count = head.readUInt16LE(56);
-    const interpreter = 3;
-    for (let index = 0; index < count; index++) {
-      const at = table + index * size;
-      if (at + 4 > bytesRead) return false;
-      if (head.readUInt32LE(at) === interpreter) return false;
-    }
-    return true;
-  } finally {
-    await file.close();
-  }
+  const pulled = await findToolbox(options, name);
+  if (pulled) return pulled;
+  throw new EngineError(`The engine pulled ${name} and does not have it`, { code: "TOOLBOX_MISSING" });
 }

@@ -1,16 +1,19 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Containers, type ContainerInfo } from "../../docker/containers.js";
 import type { DockerConnection } from "../../docker/connection.js";
 import { UsageError } from "../../errors.js";
 import { Lifetime } from "../../lifetime.js";
-import { ownerLabels, type OwnerLabels } from "../../sidecar/labels.js";
+import { isLive } from "../../sidecar/crash.js";
+import { ownerLabels, sessionLabel, type OwnerLabels } from "../../sidecar/labels.js";
 import { parseMount, parseVolume } from "../../sidecar/mounts.js";
 import { sidecarRights, type RightsRequest, type SidecarRights } from "../../sidecar/rights.js";
-import { Sidecar } from "../../sidecar/sidecar.js";
+import { Sidecar, type SidecarOptions, type SoleCommand, type SoleProcess } from "../../sidecar/sidecar.js";
 import { nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
-import { platformOfImage, resolveToolboxImage, type ToolboxImage } from "../../sidecar/toolbox-image.js";
-import { platformOf } from "../../docker/images.js";
-import { readConfiguration } from "../config.js";
+import { resolveToolboxImage, type ToolboxImage } from "../../sidecar/toolbox.js";
+import { platformOf, platformOfImage } from "../../docker/images.js";
+import { chooseToolbox, toolboxOptions } from "../toolbox.js";
 import { ConnectedEngine } from "../connect.js";
+import { Guard } from "./guard.js";
 import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
@@ -18,6 +21,10 @@ import type { EngineFlags } from "../program.js";
 /** What a session needs of the command line: `debug`'s options, or `cp`'s and `forward`'s few. */
 export type SessionFlags = Pick<DebugFlags, "image" | "readOnly" | "privileged"> &
   Partial<Pick<DebugFlags, "env" | "volume" | "mount" | "capAdd" | "inside" | "user">>;
+
+/** How often, and how long apart, a target that exited is looked at once more. */
+const restartLooks = 5;
+const restartPauseMs = 200;
 
 /** What `debug`, `cp` and `forward` begin with: the target that was named, the toolbox, and a sidecar when it is needed. */
 export class DebugTarget implements AsyncDisposable {
@@ -30,6 +37,7 @@ export class DebugTarget implements AsyncDisposable {
   private readonly lifetime: Lifetime;
   private readonly labels: OwnerLabels;
   private readonly flags: SessionFlags;
+  private readonly engineFlags: EngineFlags;
   private readonly io: CliIo;
 
   private constructor(
@@ -37,6 +45,7 @@ export class DebugTarget implements AsyncDisposable {
       containers: Containers;
       lifetime: Lifetime;
       flags: SessionFlags;
+      engineFlags: EngineFlags;
       io: CliIo;
     },
   ) {
@@ -47,6 +56,7 @@ export class DebugTarget implements AsyncDisposable {
     this.containers = parts.containers;
     this.lifetime = parts.lifetime;
     this.flags = parts.flags;
+    this.engineFlags = parts.engineFlags;
     this.io = parts.io;
     this.labels = ownerLabels();
   }
@@ -68,19 +78,25 @@ export class DebugTarget implements AsyncDisposable {
     const lifetime = new Lifetime();
     try {
       const engine = lifetime.own(new ConnectedEngine(engineFlags, io, undefined));
-      const [connection, configuration] = await Promise.all([engine.connection(), readConfiguration(io)]);
+      const [connection, choice] = await Promise.all([
+        engine.connection(),
+        chooseToolbox({ name: "--image", value: flags.image }, io),
+      ]);
       const containers = new Containers(connection);
-      const chosen = chooseToolbox(flags, io, configuration.toolbox);
       const resolving = resolveNamed(containers, name, io);
-      const [target, toolbox] = await Promise.all([resolving, findToolbox(connection, chosen.image, resolving, io)]);
+      const finding = resolveToolboxImage(
+        toolboxOptions(choice, connection, io, () => platformOfTarget(connection, resolving)),
+      );
+      const [target, toolbox] = await Promise.all([resolving, finding]);
       return new DebugTarget({
         target,
         toolbox,
-        toolboxSource: chosen.source,
+        toolboxSource: choice.source,
         request,
         containers,
         lifetime,
         flags,
+        engineFlags,
         io,
       });
     } catch (error) {
@@ -106,32 +122,34 @@ export class DebugTarget implements AsyncDisposable {
 
   /** Starts the sidecar, and a stand-in for what does not run. Rejects with ContainerError (125) or EngineError. */
   async sidecar(): Promise<Sidecar> {
-    const { containers, toolbox, labels, io, lifetime, request, flags } = this;
-    const live = await this.liveContainer();
-    const config = live.Config as { Env?: readonly string[] | null; WorkingDir?: string };
-    return lifetime.own(
-      await Sidecar.open({
-        containers,
-        toolbox,
-        rights: sidecarRights(live, request),
-        readOnly: request.readOnly,
-        label: this.name,
-        labels,
-        env: environment(flags.env ?? [], io.env),
-        targetEnv: [...(config.Env ?? []), ...environment(flags.env ?? [], io.env)],
-        targetCwd: config.WorkingDir || "/",
-        signal: io.signal,
-      }),
-    );
+    return this.lifetime.own(await Sidecar.open(await this.sidecarOptions()));
+  }
+
+  /** As `sidecar`, for one command without input: a sidecar of its own, which ends with it. */
+  async run(command: SoleCommand): Promise<SoleProcess> {
+    return this.lifetime.own(await Sidecar.run(await this.sidecarOptions(), command));
+  }
+
+  /** The last lines of a container's output; empty for an image. */
+  async lastLogs(lines: number): Promise<Buffer> {
+    if (this.target.kind === "image") return Buffer.alloc(0);
+    const { Id, Config } = this.target.info;
+    return this.containers.lastLogs(Id, lines, Config.Tty);
   }
 
   /** What became of a target whose processes were all killed; undefined where it still runs. */
   async end(): Promise<string | undefined> {
     if (this.target.kind === "image" || !this.isLive) return undefined;
-    const now = await this.containers.find(this.target.info.Id);
+    const { Id, State } = this.target.info;
+    let now = await this.containers.find(Id);
+    // What is restarted exits first.
+    for (let look = 0; look < restartLooks && now && !isLive(now); look++) {
+      await sleep(restartPauseMs);
+      now = await this.containers.find(Id);
+    }
     if (!now) return `${this.name} was removed: the session ended with it.`;
-    if (isLive(now) && now.State.StartedAt === this.target.info.State.StartedAt) return undefined;
-    if (isLive(now))
+    if (now.State.Running && now.State.StartedAt === State.StartedAt) return undefined;
+    if (now.State.Running)
       return `${this.name} was restarted: the session ended with its processes. Attach again: dfdebug debug ${this.name}`;
     const why = now.State.OOMKilled ? ", out of memory" : "";
     return `${this.name} exited (${String(now.State.ExitCode)}${why}): the session ended with it. Its files: dfdebug debug ${this.name}`;
@@ -141,57 +159,49 @@ export class DebugTarget implements AsyncDisposable {
     return this.lifetime[Symbol.asyncDispose]();
   }
 
+  private async sidecarOptions(): Promise<SidecarOptions> {
+    const { containers, toolbox, labels, io, request, flags, lifetime } = this;
+    lifetime.own(Guard.start(labels[sessionLabel] ?? "", this.engineFlags, io));
+    const live = await this.liveContainer();
+    const config = live.Config as { Env?: readonly string[] | null; WorkingDir?: string };
+    const env = environment(flags.env ?? [], io.env);
+    return {
+      containers,
+      toolbox,
+      rights: sidecarRights(live, request),
+      readOnly: request.readOnly,
+      label: this.name,
+      labels,
+      env,
+      targetEnv: [...(config.Env ?? []), ...env],
+      targetCwd: config.WorkingDir || "/",
+      signal: io.signal,
+    };
+  }
+
   private async liveContainer(): Promise<ContainerInfo> {
-    const { target, containers, toolbox, labels, lifetime } = this;
+    const { target, containers, toolbox, labels, lifetime, io } = this;
     if (target.kind === "container" && isLive(target.info)) return target.info;
     const { StandIn } = await import("../../sidecar/stand-in.js");
-    return lifetime.own(await StandIn.open(target, { containers, toolbox, labels })).info;
+    return lifetime.own(await StandIn.open(target, { containers, toolbox, labels, signal: io.signal })).info;
   }
-}
-
-function isLive(info: ContainerInfo): boolean {
-  return info.State.Running && !info.State.Restarting && !info.State.Dead;
-}
-
-function chooseToolbox(
-  flags: SessionFlags,
-  io: CliIo,
-  configured: { image: string; source: string } | undefined,
-): { image: string | undefined; source: string } {
-  if (flags.image !== undefined) return { image: flags.image, source: "--image" };
-  const fromEnvironment = io.env["DFDEBUG_TOOLBOX"];
-  if (fromEnvironment) return { image: fromEnvironment, source: "DFDEBUG_TOOLBOX" };
-  if (configured) return configured;
-  return { image: undefined, source: "the best one there is" };
 }
 
 async function resolveNamed(containers: Containers, name: string | undefined, io: CliIo): Promise<Target> {
   if (name !== undefined) return resolveTarget(containers, name, { cwd: io.cwd, images: true });
+  if (io.stdin.isTTY && io.stderr.isTTY) {
+    const { pickContainer } = await import("./pick-container.js");
+    return { kind: "container", info: await containers.inspect(await pickContainer(containers, io)) };
+  }
   throw new UsageError("Which container?", {
     hint: "`docker ps -a` lists them. On a terminal dfdebug debug lets you pick.",
   });
 }
 
-async function findToolbox(
-  connection: DockerConnection,
-  image: string | undefined,
-  target: Promise<Target>,
-  io: CliIo,
-): Promise<ToolboxImage> {
-  return resolveToolboxImage({
-    image,
-    connection,
-    env: io.env,
-    platform: async () => {
-      const resolved = await target;
-      return resolved.kind === "image" ? platformOf(resolved.image) : platformOfImage(connection, resolved.info.Image);
-    },
-    credentials: async (host) => {
-      const { CredentialStore } = await import("../../docker/credentials.js");
-      return new CredentialStore({ env: io.env }).lookup(host);
-    },
-    signal: io.signal,
-  });
+/** The platform that the target runs on, for a pull. */
+async function platformOfTarget(connection: DockerConnection, target: Promise<Target>): Promise<string | undefined> {
+  const resolved = await target;
+  return resolved.kind === "image" ? platformOf(resolved.image) : platformOfImage(connection, resolved.info.Image);
 }
 
 /** `-e NAME=value`, or `-e NAME` to pass ours on, where it is set. */

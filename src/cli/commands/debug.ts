@@ -1,10 +1,12 @@
+import { fstatSync, statSync } from "node:fs";
 import type { SidecarCommand } from "../../sidecar/sidecar.js";
 import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
 import { DebugTarget } from "./debug-target.js";
+import type { DebugPrompt } from "./debug-prompt.js";
 import { explain } from "./debug-explain.js";
-import { relayStreams, relayTerminal } from "./relay.js";
+import { relayStreams, relayTerminal, type Outcome } from "./relay.js";
 
 /** `dfdebug debug`. Resolves with the command's exit code. Rejects with UsageError, ContainerError (125) or EngineError. */
 export async function runDebug(
@@ -19,27 +21,70 @@ export async function runDebug(
     io.stdout.write(explain(target));
     return 0;
   }
+  if (!target.isLive) {
+    const { describeLastRun } = await import("./debug-last-run.js");
+    io.stderr.write(await describeLastRun(target));
+  }
   // As docker exec -it: a terminal only where both ends are one.
   const isTerminal = io.stdin.isTTY && io.stdout.isTTY;
+  const view = flags.inside ? "inside" : "outside";
+  if (!isTerminal && argv.length > 0 && hasNoInput() && (flags.user === undefined || view === "inside"))
+    return finish(
+      target,
+      await relayStreams(await target.run({ argv, view, cwd: flags.workdir, user: flags.user }), io),
+      io,
+    );
   const sidecar = await target.sidecar();
+  if (isTerminal && argv.length === 0) io.stderr.write(welcome(target, view));
   const command: SidecarCommand = {
     argv,
-    view: flags.inside ? "inside" : "outside",
+    view,
     cwd: flags.workdir,
     user: flags.user,
     tty: isTerminal ? { columns: io.stdout.columns, rows: io.stdout.rows } : undefined,
     env: isTerminal ? terminalEnvironment(io.env) : [],
   };
   const process = await sidecar.exec(command);
-  const outcome = isTerminal ? await relayTerminal(process, io) : await relayStreams(process, io);
+  if (!isTerminal) return finish(target, await relayStreams(process, io), io);
+  const ended = new AbortController();
+  void sidecar.ended.then(() => ended.abort());
+  let opened: DebugPrompt | undefined;
+  const outcome = await relayTerminal(process, io, async (terminal) => {
+    const { DebugPrompt } = await import("./debug-prompt.js");
+    opened ??= new DebugPrompt({ container: target.name, terminal, engineFlags, io, ended: ended.signal });
+    io.stdout.write("\r\n");
+    return opened.open();
+  });
+  return finish(target, outcome, io);
+}
+
+/** The exit code; says what became of the target where it took the session along. */
+async function finish(target: DebugTarget, outcome: Outcome, io: CliIo): Promise<number> {
   if (outcome.kind === "code" && outcome.code !== 137) return outcome.code;
   if (outcome.kind === "reader gone") return 141;
+  if (outcome.kind === "quit") return 0;
   const end = await target.end();
   if (end !== undefined) {
     io.stderr.write(`${end}\n`);
     return 137;
   }
   return outcome.kind === "code" ? outcome.code : 137;
+}
+
+/** Standard input is /dev/null, or an empty file: nothing will ever come. */
+function hasNoInput(): boolean {
+  try {
+    const input = fstatSync(0);
+    return input.isFile() ? input.size === 0 : input.isCharacterDevice() && input.rdev === statSync("/dev/null").rdev;
+  } catch {
+    return false;
+  }
+}
+
+function welcome(target: DebugTarget, view: "inside" | "outside"): string {
+  const live = target.isLive ? ", its processes and network are here" : "";
+  const where = view === "inside" ? "/" : "/target";
+  return `${target.name}: its files are at ${where}${live}.\nCtrl-] opens the (dfdebug) prompt, exit leaves.\n`;
 }
 
 /** What programs on this terminal go by. */

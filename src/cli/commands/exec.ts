@@ -7,7 +7,7 @@ import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
 import { log } from "../../log.js";
 import type { SidecarProcess } from "../../sidecar/sidecar.js";
 import { nameOf } from "../../sidecar/target.js";
-import { resolveToolboxImage } from "../../sidecar/toolbox-image.js";
+import { resolveToolboxImage } from "../../sidecar/toolbox.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
 import { relayStreams, relayTerminal, type Outcome } from "./relay.js";
@@ -52,13 +52,16 @@ export function runExec(
     const exec = await start(containers, info, spec);
     const process = { exec, kill: (signal: string) => void forward(containers, info, exec, signal, io) };
     const outcome = isTerminal
-      ? await relayTerminal(process, io)
+      ? await relayTerminal(process, io, plainKey)
       : await relayStreams(process, spec.stdin ? io : withoutInput(io));
     if (outcome.kind === "code" && (await neverStarted(outcome, exec)))
       return await whyNotStarted(outcome.code, containers, info, spec, io);
     return await exitCode(outcome, exec, info, io);
   });
 }
+
+/** Ctrl-] is for the command: there is no prompt to open here. */
+const plainKey = async (): Promise<"key"> => "key";
 
 function sizeOf(io: CliIo): TerminalSize {
   return { columns: io.stdout.columns || 80, rows: io.stdout.rows || 24 };
@@ -168,6 +171,8 @@ async function exitCode(outcome: Outcome, exec: RunningExec, info: ContainerInfo
   switch (outcome.kind) {
     case "reader gone":
       return 141;
+    case "quit":
+      return 0;
     case "lost":
       // It runs on where the user left with the detach keys, and is gone with its container.
       if ((await exec.hostPid().catch(() => 0)) !== 0) return 0;

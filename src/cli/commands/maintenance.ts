@@ -1,11 +1,10 @@
 import { access, constants, readdir, readFile } from "node:fs/promises";
-import { hostname } from "node:os";
 import { delimiter, join } from "node:path";
 import { DockerConnection } from "../../docker/connection.js";
 import { configFolder, socketCandidates, type DockerEndpoint } from "../../docker/endpoint.js";
 import { startHint } from "../../docker/errors.js";
 import type { EngineCapabilities, ToolboxSource } from "../../engine/engine.js";
-import { DfdebugError, errorMessage, UsageError } from "../../errors.js";
+import { DfdebugError, errorMessage } from "../../errors.js";
 import { ConnectedEngine } from "../connect.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
@@ -239,75 +238,5 @@ function toolboxText(toolbox: ToolboxSource): string {
       return `a static busybox of this machine (${toolbox.path}); dfdebug toolbox build makes the full one (strace, gdb, curl, ...)`;
     case "none":
       return `none: ${toolbox.reason}. ${toolbox.hint}`;
-  }
-}
-
-/** A kind of engine object that may carry our label. */
-interface Kind {
-  readonly name: string;
-  readonly list: string;
-  readonly remove: (id: string) => string;
-}
-
-const kinds: readonly Kind[] = [
-  { name: "container", list: "/containers/json?all=1", remove: (id) => `/containers/${id}?force=1&v=1` },
-  { name: "volume", list: "/volumes", remove: (id) => `/volumes/${id}?force=1` },
-  { name: "network", list: "/networks", remove: (id) => `/networks/${id}` },
-];
-
-interface EngineObject {
-  readonly Id?: string;
-  readonly Name?: string;
-  readonly Labels?: Readonly<Record<string, string>> | null;
-}
-
-/** `dfdebug prune`: removes containers, volumes and networks whose dfdebug is gone. Images that people named stay theirs. */
-export async function prune(
-  flags: { all?: boolean; force?: boolean },
-  engineFlags: EngineFlags,
-  io: CliIo,
-): Promise<number> {
-  await using connected = new ConnectedEngine(engineFlags, io, undefined);
-  const connection = await connected.connection();
-  const found: { kind: Kind; id: string; label: string }[] = [];
-  for (const kind of kinds) {
-    const filters = encodeURIComponent(JSON.stringify({ label: ["dev.dfdebug.session"] }));
-    const answer = await connection.json<EngineObject[] | { Volumes?: EngineObject[] | null }>(
-      "GET",
-      `${kind.list}${kind.list.includes("?") ? "&" : "?"}filters=${filters}`,
-    );
-    for (const object of Array.isArray(answer) ? answer : (answer.Volumes ?? [])) {
-      const labels = object.Labels ?? {};
-      if (flags.all !== true && isAlive(labels)) continue;
-      found.push({ kind, id: object.Id ?? object.Name ?? "", label: labels["dev.dfdebug.session"] ?? "" });
-    }
-  }
-  if (found.length === 0) {
-    io.stdout.write("Nothing to remove\n");
-    return 0;
-  }
-  if (flags.all === true && flags.force !== true)
-    throw new UsageError(`--all would remove ${String(found.length)} objects, those of running sessions included`, {
-      hint: "Add --force to do it.",
-    });
-  for (const { kind, id } of found) {
-    await connection.json("DELETE", kind.remove(id)).catch((error: unknown) => {
-      if (!(error instanceof DfdebugError) || error.code !== "NOT_FOUND") throw error;
-    });
-    io.stdout.write(`Removed ${kind.name} ${id.slice(0, 12)}\n`);
-  }
-  return 0;
-}
-
-/** Whether the dfdebug that made it still runs; one of another machine may. */
-function isAlive(labels: Readonly<Record<string, string>>): boolean {
-  if (labels["dev.dfdebug.host"] !== hostname()) return true;
-  const pid = Number(labels["dev.dfdebug.pid"]);
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -1,4 +1,5 @@
-import type { SidecarProcess } from "../../sidecar/sidecar.js";
+import { Writable } from "node:stream";
+import type { SidecarProcess, SoleProcess } from "../../sidecar/sidecar.js";
 import { RawTerminal } from "../../frontends/terminal/raw-terminal.js";
 import { cancellation } from "../../errors.js";
 import type { CliIo } from "../io.js";
@@ -6,6 +7,8 @@ import type { CliIo } from "../io.js";
 /** How a command in a sidecar ended. */
 export type Outcome =
   | { readonly kind: "code"; readonly code: number }
+  /** The user ended the session at the prompt. */
+  | { readonly kind: "quit" }
   /** Its sidecar was taken away under it. */
   | { readonly kind: "lost" }
   /** Nobody reads our standard output any more. */
@@ -18,8 +21,10 @@ const patience = 3;
  * Without a terminal: standard input, output and error byte for byte, the end of input too, and signals to the command.
  * Rejects with EngineError, or CancelledError when the command ignores the third signal.
  */
-export async function relayStreams(process: SidecarProcess, io: CliIo): Promise<Outcome> {
+export async function relayStreams(process: SidecarProcess | SoleProcess, io: CliIo): Promise<Outcome> {
   const { exec } = process;
+  // A process that was made without input has none to take.
+  const input = "stdin" in exec ? exec.stdin : undefined;
   let signals = 0;
   let giveUp: (error: Error) => void = () => undefined;
   const givenUp = new Promise<never>((_resolve, reject) => (giveUp = reject));
@@ -30,8 +35,10 @@ export async function relayStreams(process: SidecarProcess, io: CliIo): Promise<
     else process.kill(name);
   });
   const { stdin } = io;
-  stdin.on("error", () => exec.stdin.end());
-  stdin.pipe(exec.stdin);
+  if (input) {
+    stdin.on("error", () => input.end());
+    stdin.pipe(input);
+  }
   try {
     const end = await Promise.race([exec.copyOutput({ stdout: io.stdout, stderr: io.stderr }), givenUp]);
     if (end === "reader gone") return { kind: end };
@@ -39,35 +46,105 @@ export async function relayStreams(process: SidecarProcess, io: CliIo): Promise<
     return code === undefined ? { kind: "lost" } : { kind: "code", code };
   } finally {
     release();
-    stdin.unpipe(exec.stdin);
-    stdin.pause();
-    exec.stdin.destroy();
+    if (input) {
+      stdin.unpipe(input);
+      stdin.pause();
+      input.destroy();
+    }
   }
 }
 
-/** On a terminal: keys as they are pressed, Ctrl-C too; its size follows. Rejects as `relayStreams`. */
-export async function relayTerminal(process: SidecarProcess, io: CliIo): Promise<Outcome> {
+/** What the escape key opens; resolves with what to do when it is left. */
+export type EscapePrompt = (terminal: RawTerminal) => Promise<"shell" | "key" | "quit">;
+
+/** Ctrl-]: leaves the shell for the prompt. */
+const escapeKey = 0x1d;
+
+/**
+ * On a terminal: keys as they are pressed, Ctrl-C too; its size follows. The escape key opens `prompt`: meanwhile the process
+ * runs on, and its output waits. Rejects as `relayStreams`.
+ */
+export async function relayTerminal(process: SidecarProcess, io: CliIo, prompt: EscapePrompt): Promise<Outcome> {
   const { exec } = process;
   const terminal = new RawTerminal(io.stdin, io.stdout);
   const interrupted = new Promise<never>((_resolve, reject) => {
     io.signal.addEventListener("abort", () => reject(cancellation(io.signal)), { once: true });
   });
   interrupted.catch(() => undefined);
-  const ended = (): void => {
-    exec.stdin.end();
-  };
+  const gate = new Gate(io.stdout);
   const stopSize = terminal.onResize((size) => exec.resize(size));
   exec.stdin.on("drain", () => terminal.resumeKeys());
+  const output = exec.copyOutput({ stdout: gate, stderr: gate }).then(() => "ended" as const);
+  output.catch(() => undefined);
   try {
-    await using _raw = terminal.enter((keys) => {
-      if (exec.stdin.writable && !exec.stdin.write(keys)) terminal.pauseKeys();
-    }, ended);
-    await Promise.race([exec.copyOutput({ stdout: io.stdout, stderr: io.stderr }), interrupted]);
+    while ((await Promise.race([untilEscape(terminal, exec.stdin, output), interrupted])) === "escape") {
+      gate.close();
+      terminal.reset();
+      const answer = await Promise.race([prompt(terminal), interrupted]);
+      if (answer === "quit") return { kind: "quit" };
+      if (answer === "key") exec.stdin.write(Buffer.of(escapeKey));
+      gate.open();
+      // What fills the screen draws it anew.
+      const { columns, rows } = terminal.size;
+      exec.resize({ columns, rows: rows - 1 });
+      exec.resize({ columns, rows });
+    }
     const code = await exec.exitCode().catch(() => undefined);
     return code === undefined ? { kind: "lost" } : { kind: "code", code };
   } finally {
     stopSize();
     terminal.reset();
     exec.stdin.destroy();
+  }
+}
+
+/** Sends keys until the process ends or the escape key comes; what was typed after that key is the prompt's. */
+async function untilEscape(
+  terminal: RawTerminal,
+  stdin: Writable,
+  output: Promise<"ended">,
+): Promise<"ended" | "escape"> {
+  let escape: (what: "escape") => void = () => undefined;
+  const escaped = new Promise<"escape">((resolve) => (escape = resolve));
+  let isLeft = false;
+  const take = (keys: Buffer): void => {
+    if (isLeft) return terminal.unread(keys);
+    const at = keys.indexOf(escapeKey);
+    const sent = at < 0 ? keys : keys.subarray(0, at);
+    if (sent.length > 0 && stdin.writable && !stdin.write(sent)) terminal.pauseKeys();
+    if (at < 0) return;
+    isLeft = true;
+    terminal.unread(keys.subarray(at + 1));
+    escape("escape");
+  };
+  await using _raw = terminal.enter(take, () => stdin.end());
+  return await Promise.race([output, escaped]);
+}
+
+/** A sink that can be held shut: what wants to be written waits. */
+class Gate extends Writable {
+  private readonly sink: Writable;
+  private isOpen = true;
+  private waiting: (() => void) | undefined;
+
+  constructor(sink: Writable) {
+    super();
+    this.sink = sink;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    const write = (): void => void this.sink.write(chunk, done);
+    if (this.isOpen) write();
+    else this.waiting = write;
+  }
+
+  close(): void {
+    this.isOpen = false;
+  }
+
+  open(): void {
+    this.isOpen = true;
+    this.waiting?.();
+    this.waiting = undefined;
   }
 }

@@ -18,6 +18,8 @@ export interface QuestionOptions {
   readonly initial?: string;
   readonly history?: readonly string[];
   readonly complete?: Completer;
+  /** Its abort is an end of input. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ConsoleOptions {
@@ -25,6 +27,8 @@ export interface ConsoleOptions {
   /** The terminal's output stream. */
   readonly output: NodeJS.WriteStream;
   readonly env: Environment;
+  /** The same terminal where something else reads its keys too; undefined: one of its own. */
+  readonly terminal?: RawTerminal;
   /** Called before anything is written or asked: a display that redraws itself must be finished by then. */
   readonly beforeOutput: () => void;
 }
@@ -46,7 +50,7 @@ export class Console implements CommandIo {
     this.output = options.output;
     this.env = options.env;
     this.style = detectStyle(options.output, options.env);
-    const raw = new RawTerminal(options.stdin, options.output);
+    const raw = options.terminal ?? new RawTerminal(options.stdin, options.output);
     this.raw = raw;
     this.interactive = {
       shell: (container, shell) => runShell(container, { terminal: raw, ...shell }),
@@ -119,6 +123,7 @@ export class Console implements CommandIo {
         resolve();
       });
     });
+    options.signal?.addEventListener("abort", () => line.close(), { once: true });
     line.once("line", (text) => {
       answer = text;
       line.close();

@@ -1,0 +1,38 @@
+import type { ContainerInfo } from "../docker/containers.js";
+
+/** How a container's last run ended. */
+export interface LastRun {
+  /** Undefined where it has just been started again: the engine has forgotten it. */
+  readonly exitCode: number | undefined;
+  /** The kernel killed a process of it for memory. */
+  readonly outOfMemory: boolean;
+  /** How often the engine started it again. */
+  readonly restarts: number;
+  /** The engine's own reason, where it could not even start it. */
+  readonly error: string;
+}
+
+/** The engine takes a container that ran this long for started, and begins its back-off anew (moby, restartmanager). */
+const settledMs = 10_000;
+
+/**
+ * Its processes are there to be joined, and will be: one that was started again a moment ago, after it had ended by itself,
+ * is going to take a session along any second.
+ */
+export function isLive(info: ContainerInfo): boolean {
+  const { State } = info;
+  if (!State.Running || State.Restarting || State.Dead) return false;
+  return info.RestartCount === 0 || Date.now() - Date.parse(State.StartedAt) > settledMs;
+}
+
+/** Undefined where it never ran, or runs and was not started again. */
+export function lastRun(info: ContainerInfo): LastRun | undefined {
+  const { State, RestartCount } = info;
+  if (isLive(info) || (State.Status === "created" && !State.Error)) return undefined;
+  return {
+    exitCode: State.Running && !State.Restarting ? undefined : State.ExitCode,
+    outOfMemory: State.OOMKilled,
+    restarts: RestartCount,
+    error: State.Error,
+  };
+}

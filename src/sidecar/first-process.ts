@@ -1,0 +1,99 @@
+import { randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
+import type { Containers, ContainerSpec } from "../docker/containers.js";
+import { readFirstLine, type FirstLine } from "../docker/streams.js";
+import { ContainerError, EngineError, cancellation } from "../errors.js";
+import { Lifetime } from "../lifetime.js";
+
+/** A container of dfdebug's own whose first process is held by this client. */
+export interface HeldContainer extends AsyncDisposable {
+  readonly id: string;
+  /** The first process's streams; their end is the container's. */
+  readonly control: Duplex;
+  /** What the first process said first. */
+  readonly firstLine: FirstLine;
+  /** Settles when the engine has removed the container, with its exit code; undefined where the engine was lost. */
+  readonly removed: Promise<number | undefined>;
+}
+
+export interface HoldOptions {
+  readonly containers: Containers;
+  readonly spec: ContainerSpec;
+  readonly signal: AbortSignal;
+  /** Between the container's making and its start. */
+  readonly prepare?: (id: string) => Promise<void>;
+  /** Its first process says a line when it is ready; else it is ready when it runs. */
+  readonly speaks: boolean;
+}
+
+/**
+ * Makes and starts a container that ends with this client: its first process reads the standard input that the client holds,
+ * so that its death, even by SIGKILL, is an end of input; and the engine removes what ended. Dispose ends it, and waits until
+ * it is gone. Rejects with EngineError, or CancelledError.
+ */
+export async function holdContainer(options: HoldOptions): Promise<HeldContainer> {
+  const { containers, spec, signal, prepare, speaks } = options;
+  const lifetime = new Lifetime();
+  try {
+    const id = await containers.create({
+      ...spec,
+      OpenStdin: true,
+      StdinOnce: true,
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: true,
+      // What the first process says is for dfdebug, and for nobody's disk.
+      HostConfig: { ...spec.HostConfig, AutoRemove: true, LogConfig: { Type: "none", Config: {} } },
+    });
+    let isGone = false;
+    lifetime.defer(() => (isGone ? undefined : containers.remove(id)));
+    await prepare?.(id);
+    // Attached before it starts: from its first moment on it ends with this process.
+    const [control, exit] = await Promise.all([containers.attach(id), containers.watchExit(id, "removed")]);
+    control.on("error", () => undefined);
+    lifetime.defer(() => void control.destroy());
+    if (signal.aborted) throw cancellation(signal);
+    const removed = exit.code.then(
+      (code) => {
+        isGone = true;
+        return code;
+      },
+      () => undefined,
+    );
+    const [firstLine] = await Promise.all([
+      speaks ? readFirstLine(control) : { line: undefined, said: "" },
+      containers.start(id),
+    ]);
+    lifetime.defer(async () => {
+      control.destroy();
+      await removed;
+    });
+    return { id, control, firstLine, removed, [Symbol.asyncDispose]: () => lifetime[Symbol.asyncDispose]() };
+  } catch (error) {
+    await lifetime[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** A name that says whose it is, and that no other session has. */
+export function sidecarName(label: string): string {
+  return `dfdebug-${label.replaceAll(/[^\w.-]/g, "_").slice(0, 60)}-${randomBytes(3).toString("hex")}`;
+}
+
+/** Throws ContainerError (exit code 125) where the first process did not get ready. */
+export function checkReady({ line, said }: FirstLine): void {
+  if (line === "ready") return;
+  const reason = line?.replace(/^failed /, "") ?? (said.trim() || "it ended at once");
+  throw new ContainerError(`The toolbox container could not be set up: ${reason}`, { code: "SIDECAR_START" }, 125);
+}
+
+/** docker's 125 for a container that the engine refuses to make or to start; a lost engine stays what it is. */
+export function notStarted(error: unknown, label: string): Error {
+  if (error instanceof EngineError && ["NOT_FOUND", "CONFLICT", "ENGINE_REFUSED"].includes(error.code))
+    return new ContainerError(
+      `The toolbox could not be started beside ${label}: ${error.message}`,
+      { code: "SIDECAR_START", cause: error },
+      125,
+    );
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,144 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync, readdirSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { describeEngines, docker, expectNothingLeft, type TestEngine } from "../support/engines.js";
+import { program } from "../support/run-dfdebug.js";
+import { Targets } from "../support/targets.js";
+
+describeEngines("a session of dfdebug debug", (engine) => {
+  let targets: Targets;
+
+  beforeEach(() => {
+    targets = new Targets(engine);
+  });
+
+  afterEach(() => {
+    targets[Symbol.dispose]();
+    expectNothingLeft(engine);
+  });
+
+  it("leaves nothing when it is killed, whenever that is", async () => {
+    const running = targets.run();
+    const exited = targets.create([], ["true"]);
+    // From before its first request until well into the session, beside a container and on a stopped one's files.
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, index) => {
+        const child = start(engine, ["debug", index % 2 === 0 ? running : exited, "--", "sleep", "1000"]);
+        await sleep(index * 150);
+        child.kill("SIGKILL");
+        await once(child, "close");
+      }),
+    );
+    await guardsGone(engine);
+    expectNothingLeft(engine);
+    expect(docker(engine, "images", "-q", "--filter", "label=dev.dfdebug.session")).toBe("");
+    expect(docker(engine, "exec", running, "ps", "-o", "args")).toBe("COMMAND\nsleep 100000\nps -o args");
+  });
+
+  it("ends with its target, says so, and with 137", async () => {
+    const name = targets.run();
+    const child = start(engine, ["debug", name, "--", "sh", "-c", "echo here; exec sleep 1000"]);
+    await firstOutput(child);
+    docker(engine, "kill", name);
+    const { code, stderr } = await end(child);
+    expect(code).toBe(137);
+    expect(stderr).toContain(`${name} exited (137): the session ended with it.`);
+  });
+
+  it("ends with its target's restart, and says so", async () => {
+    const name = targets.run();
+    const child = start(engine, ["debug", name, "--", "sh", "-c", "echo here; exec sleep 1000"]);
+    await firstOutput(child);
+    docker(engine, "restart", "-t", "0", name);
+    const { code, stderr } = await end(child);
+    expect(code).toBe(137);
+    // A slow engine has not started it again when the session is at its end.
+    expect(stderr).toMatch(/ (was restarted|exited \(137\)): the session ended with/);
+  });
+
+  it.each(["INT", "TERM", "HUP", "USR1"] as const)("passes SIG%s on to its command", async (signal) => {
+    const name = targets.run();
+    const trap = `trap 'echo got ${signal}; exit 9' ${signal}; echo here; while :; do sleep 0.05; done`;
+    const child = start(engine, ["debug", name, "--", "sh", "-c", trap]);
+    await firstOutput(child);
+    child.kill(`SIG${signal}`);
+    const { code, stdout } = await end(child);
+    expect({ code, stdout }).toEqual({ code: 9, stdout: `got ${signal}\n` });
+  });
+
+  it("carries 256 MiB in and out, byte for byte, and holds little of it", async () => {
+    const name = targets.run();
+    const child = start(engine, ["debug", name, "--", "cat"]);
+    const [sent, received] = [createHash("sha256"), createHash("sha256")];
+    let peak = 0;
+    child.stdout?.on("data", (chunk: Buffer) => {
+      received.update(chunk);
+    });
+    const block = randomBytes(1024 * 1024);
+    for (let number = 0; number < 256; number++) {
+      block.writeUInt32LE(number);
+      const chunk = Buffer.from(block);
+      sent.update(chunk);
+      if (child.stdin?.write(chunk) === false) await once(child.stdin, "drain");
+      peak = Math.max(peak, residentBytes(child));
+    }
+    child.stdin?.end();
+    const [code] = (await once(child, "close")) as [number];
+    expect(code).toBe(0);
+    expect(received.digest("hex")).toBe(sent.digest("hex"));
+    expect(peak).toBeLessThan(200 * 1024 * 1024);
+  });
+
+  it("ends when nobody reads it any more", async () => {
+    const name = targets.run();
+    const child = start(engine, ["debug", name, "--", "yes"]);
+    await firstOutput(child);
+    child.stdout?.destroy();
+    const [code] = (await once(child, "close")) as [number];
+    expect(code).toBe(141);
+  });
+});
+
+/** Standard input is a pipe. */
+function start(engine: TestEngine, args: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [program, "-H", engine.host, ...args], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  child.stdin?.on("error", () => undefined);
+  return child;
+}
+
+async function firstOutput(child: ChildProcess): Promise<void> {
+  if (child.stdout) await once(child.stdout, "data");
+}
+
+async function end(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const output = { stdout: "", stderr: "" };
+  child.stdout?.on("data", (chunk: Buffer) => (output.stdout += chunk.toString()));
+  child.stderr?.on("data", (chunk: Buffer) => (output.stderr += chunk.toString()));
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, ...output };
+}
+
+/** Linux's own figure of what a process holds in memory. */
+function residentBytes(child: ChildProcess): number {
+  const status = readFileSync(`/proc/${String(child.pid)}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024;
+}
+
+/** Waits until no session's guard is at work for this engine. */
+async function guardsGone(engine: TestEngine): Promise<void> {
+  const isGuard = (pid: string): boolean => {
+    try {
+      const args = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      return args.includes("\0prune\0--session\0") && args.includes(engine.host);
+    } catch {
+      return false;
+    }
+  };
+  while (readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && isGuard(pid))) await sleep(50);
+}

@@ -1,0 +1,94 @@
+import { tmpdir } from "node:os";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { describeEngines, docker, expectNothingLeft } from "../support/engines.js";
+import { Targets } from "../support/targets.js";
+import { Terminal } from "../support/terminal.js";
+
+const escapeKey = "\x1d";
+
+describeEngines("dfdebug debug on a terminal", (engine) => {
+  let targets: Targets;
+
+  beforeEach(() => {
+    targets = new Targets(engine);
+  });
+
+  afterEach(() => {
+    targets[Symbol.dispose]();
+    expectNothingLeft(engine);
+  });
+
+  const open = (args: readonly string[]): Terminal => new Terminal(engine, ["debug", ...args], tmpdir());
+
+  it("has the terminal's size, and follows it; Ctrl-C is the command's", async () => {
+    const name = targets.run();
+    await using terminal = open([name]);
+    await terminal.expect(/ \/target # $/);
+    terminal.type("stty size\r");
+    await terminal.expect("\n30 100\n");
+    terminal.resize(71, 20);
+    terminal.type("until [ \"$(stty size)\" = '20 71' ]; do sleep 0.05; done; echo resized''\r");
+    await terminal.expect("\nresized\n");
+    terminal.type("echo begun''; sleep 1000\r");
+    await terminal.expect("\nbegun\n");
+    terminal.type("\x03");
+    await terminal.expect(/ # $/);
+    terminal.type("exit 6\r");
+    expect(await terminal.exited).toBe(6);
+  });
+
+  it("opens the prompt with Ctrl-], and goes back to the shell, which kept running", async () => {
+    const name = targets.run();
+    await using terminal = open([name]);
+    await terminal.expect("Ctrl-] opens the (dfdebug) prompt");
+    await terminal.expect(/ \/target # $/);
+    terminal.type("here=kept\r");
+    await terminal.expect(/ # $/);
+    terminal.type(`${escapeKey}help\r`);
+    await terminal.expect("(dfdebug) ");
+    await terminal.expect(/\n {2}shell +back to the shell/);
+    await terminal.expect("(dfdebug) ");
+    terminal.type("hlep\r");
+    await terminal.expect("There is no command hlep");
+    await terminal.expect("Did you mean help?");
+    await terminal.expect("(dfdebug) ");
+    terminal.type("\x03");
+    await terminal.expect("(dfdebug) ");
+    terminal.type("shell\recho $here''\r");
+    await terminal.expect("\nkept\n");
+    terminal.type(escapeKey);
+    await terminal.expect("(dfdebug) ");
+    terminal.type("quit\r");
+    expect(await terminal.exited).toBe(0);
+  });
+
+  it("ends with its target, at the prompt too", async () => {
+    const name = targets.run();
+    await using terminal = open([name]);
+    await terminal.expect(/ \/target # $/);
+    terminal.type(escapeKey);
+    await terminal.expect("(dfdebug) ");
+    docker(engine, "kill", name);
+    await terminal.expect(`${name} exited (137): the session ended with it.`);
+    expect(await terminal.exited).toBe(137);
+  });
+
+  it("lets a container be picked", async () => {
+    const name = targets.run();
+    await using terminal = open([]);
+    await terminal.expect("Debug which container?");
+    terminal.type(`${name}\r`);
+    await terminal.expect(`${name}: its files are at /target`);
+    await terminal.expect(/ \/target # $/);
+    terminal.type("exit\r");
+    expect(await terminal.exited).toBe(0);
+  });
+
+  it("ends when the picker is left", async () => {
+    targets.run();
+    await using terminal = open([]);
+    await terminal.expect("Debug which container?");
+    terminal.type("\x1b");
+    expect(await terminal.exited).toBe(130);
+  });
+});

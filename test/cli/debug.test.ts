@@ -1,0 +1,227 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describeEngines, docker, expectNothingLeft } from "../support/engines.js";
+import { dfdebug } from "../support/run-dfdebug.js";
+import { Targets } from "../support/targets.js";
+
+describeEngines("dfdebug debug", (engine) => {
+  let folder: string;
+  let targets: Targets;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "dfdebug-debug-"));
+    targets = new Targets(engine);
+  });
+
+  afterEach(() => {
+    targets[Symbol.dispose]();
+    rmSync(folder, { recursive: true, force: true });
+    expectNothingLeft(engine);
+  });
+
+  const debug = (args: readonly string[], input: string | Buffer | null = null) =>
+    dfdebug(engine, ["debug", ...args], { cwd: folder, input, env: { XDG_CONFIG_HOME: folder } });
+
+  describe("finds its target", () => {
+    it("by an id's beginning", async () => {
+      const name = targets.run();
+      const id = docker(engine, "inspect", "-f", "{{.Id}}", name);
+      expect(await debug([id.slice(0, 9), "--", "cat", "/target/etc/hostname"])).toMatchObject({
+        code: 0,
+        stdout: `${id.slice(0, 12)}\n`,
+      });
+    });
+
+    it("by compose service, the project of this folder first", async () => {
+      const labels = (project: string) => [
+        ...["--label", "com.docker.compose.service=shop", "--label", `com.docker.compose.project=${project}`],
+        ...["--label", `com.docker.compose.project.working_dir=${project}`],
+      ];
+      const here = targets.run(labels(folder));
+      const there = targets.run(labels("/elsewhere"));
+      expect(await debug(["shop", "--", "true"])).toMatchObject({ code: 0 });
+      const elsewhere = await dfdebug(engine, ["debug", "shop"], { cwd: "/" });
+      expect(elsewhere.code).toBe(2);
+      expect(elsewhere.stderr).toContain("shop is the compose service of 2 containers");
+      for (const name of [here, there]) expect(elsewhere.stderr).toContain(`  ${name}  `);
+    });
+
+    it("or says what there is", async () => {
+      const name = targets.run();
+      const typo = await debug([`${name}x`, "--", "true"]);
+      expect(typo.code).toBe(2);
+      expect(typo.stderr).toContain(`Did you mean ${name}?`);
+      expect(await debug([])).toMatchObject({ code: 2, stdout: "" });
+    });
+  });
+
+  describe.each([
+    ["without input", null],
+    ["with input", ""],
+  ])("keeps to docker's exit codes, %s", (_title, input) => {
+    it.each([
+      [["true"], 0],
+      [["sh", "-c", "exit 255"], 255],
+      [["sh", "-c", "kill -9 $$"], 137],
+      [["no-such-program"], 127],
+      [["/no/such/program"], 127],
+      [["/etc/passwd"], 126],
+      [["/etc"], 126],
+    ])("%j ends with %i", async (command, code) => {
+      const name = targets.run();
+      const [outside, inside] = await Promise.all([
+        debug([name, "--", ...command], input),
+        debug(["--inside", name, "--", ...command], input),
+      ]);
+      expect([outside.code, inside.code]).toEqual([code, code]);
+      expect([outside.stdout, inside.stdout]).toEqual(["", ""]);
+    });
+  });
+
+  it("ends with 125 where the engine does not start it", async () => {
+    const name = targets.run();
+    const failed = await debug(["-v", "/no/such/folder:/x:nonsense", name, "--", "true"]);
+    expect(failed.code).toBe(125);
+    expect(failed.stderr).toContain(`The toolbox could not be started beside ${name}`);
+    expect(await debug(["-u", "nobody-knows", "--inside", name, "--", "true"])).toMatchObject({
+      code: 125,
+      stderr: "dfdebug: there is no user nobody-knows in the container\n",
+    });
+  });
+
+  it("has the working directory, environment and user that were asked for, in both views", async () => {
+    const name = targets.run(["-e", "OF_TARGET=t", "-w", "/var"]);
+    const script = 'echo "$PWD $OF_TARGET $MINE $(id -u):$(id -g)"';
+    const run = (...options: string[]) => debug(["-e", "MINE=m", ...options, name, "--", "sh", "-c", script]);
+    const runs = await Promise.all([
+      run(),
+      run("-w", "/tmp", "-u", "1000:7"),
+      run("--inside"),
+      run("--inside", "-w", "/tmp", "-u", "1000:7"),
+    ]);
+    expect(runs.map(({ stdout }) => stdout)).toEqual([
+      "/target  m 0:0\n",
+      "/tmp  m 1000:7\n",
+      "/var t m 0:0\n",
+      "/tmp t m 1000:7\n",
+    ]);
+  });
+
+  it("takes the target's own programs before its tools inside, and gives a user the tools too", async () => {
+    const name = targets.run(
+      ["--tmpfs", "/own:exec"],
+      ["sh", "-c", "printf '#!/bin/sh\\necho own' >/own/vi; chmod 755 /own/vi; exec sleep 100000"],
+    );
+    const path = ["-e", "PATH=/own"];
+    expect(await debug(["--inside", ...path, name, "--", "vi"])).toMatchObject({ code: 0, stdout: "own\n" });
+    const asUser = await debug(["--inside", "-u", "1000", ...path, name, "--", "id", "-u"]);
+    expect(asUser).toEqual({ code: 0, stdout: "1000\n", stderr: "" });
+  });
+
+  it("shows nothing of itself in ps but short names, and leaves no zombie", async () => {
+    const name = targets.run();
+    const piped = await debug([name, "--", "ps", "-o", "args"], "");
+    expect(piped.stdout).toBe("COMMAND\nsleep 100000\n/bin/sh /.dfdebug-run/lifeline\n/bin/ps -o args\n");
+    await debug(["--read-only", name, "--", "true"]);
+    await debug(["--inside", "-u", "1000", name, "--", "true"]);
+    expect(docker(engine, "exec", name, "ps", "-o", "args")).toBe("COMMAND\nsleep 100000\nps -o args");
+  });
+
+  it("makes /target unwritable with --read-only, volumes and tmpfs too", async () => {
+    const name = targets.run(["-v", "/data", "--tmpfs", "/scratch"]);
+    const script = "for f in / /data /scratch; do touch /target$f/x 2>/dev/null && echo $f; done; ls -d /target/data";
+    expect(await debug(["--read-only", name, "--", "sh", "-c", script])).toMatchObject({ stdout: "/target/data\n" });
+    const inside = ["--read-only", "--inside", name, "--", "sh", "-c", "touch /data/x"];
+    expect(await debug(inside)).toMatchObject({ code: 1, stdout: "" });
+    expect(docker(engine, "exec", name, "touch", "/data/x")).toBe("");
+  });
+
+  it("takes mounts in docker's grammar", async () => {
+    const volume = `dfdebug-test-${String(process.pid)}`;
+    const name = targets.run(["-v", `${volume}:/data`], ["sh", "-c", "echo a note >/data/note; exec sleep 100000"]);
+    const mounts = ["-v", `${volume}:/data:ro`, "--mount", "type=tmpfs,target=/big,tmpfs-size=1m"];
+    const script = "cat /data/note; echo >/data/note; grep -c ' /big tmpfs' /proc/mounts";
+    const run = await debug([...mounts, name, "--", "sh", "-c", script]);
+    expect(run.stdout).toBe("a note\n1\n");
+    expect(run.stderr).toContain("/data/note: Read-only file system");
+    targets[Symbol.dispose]();
+    docker(engine, "volume", "rm", volume);
+  });
+
+  it("has the least capabilities, more when asked, and explains", async () => {
+    const name = targets.run(["--ipc", "shareable"]);
+    const capabilities = (...options: string[]) =>
+      debug([...options, name, "--", "sed", "-n", "s/CapEff:\\t//p", "/proc/self/status"]);
+    const [least, added] = await Promise.all([capabilities(), capabilities("--cap-add", "cap_sys_time")]);
+    const bits = (run: { stdout: string }) => BigInt(`0x${run.stdout.trim()}`);
+    // CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, NET_RAW, SYS_CHROOT, SYS_PTRACE (linux/capability.h).
+    const bit = (number: number): bigint => 1n << BigInt(number);
+    expect(bits(least)).toBe([0, 1, 3, 5, 6, 7, 13, 18, 19].reduce((sum, number) => sum | bit(number), 0n));
+    expect(bits(added) ^ bits(least)).toBe(bit(25));
+    // Not started: what has few rights itself, as a container that an engine runs in, cannot give all.
+    expect((await debug(["--privileged", "--explain", name])).stdout).toMatch(/all {2}asked for with --privileged/);
+    const { stdout } = await debug(["--explain", name]);
+    expect(stdout).toContain(`Target        container ${name} (running)`);
+    expect(stdout).toContain("ipc: the target's");
+    expect(stdout).toMatch(/SYS_PTRACE {2,}to see the target's filesystem/);
+  });
+
+  it("takes its toolbox from the option, the environment and the configuration, in this order", async () => {
+    const name = targets.run();
+    const source = async (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+      const run = await dfdebug(engine, ["debug", ...args, "--explain", name], {
+        cwd: folder,
+        env: { XDG_CONFIG_HOME: folder, ...env },
+      });
+      return /^Toolbox +(.*)$/m.exec(run.stdout)?.[1] ?? run.stderr;
+    };
+    writeFileSync(join(folder, ".dfdebug.yaml"), "toolbox:\n  image: busybox\n");
+    expect(await source([])).toBe(`busybox (${join(folder, ".dfdebug.yaml")})`);
+    expect(await source([], { DFDEBUG_TOOLBOX: "debian:bookworm-slim" })).toBe(
+      "debian:bookworm-slim (DFDEBUG_TOOLBOX)",
+    );
+    expect(await source(["-i", "busybox:latest"])).toBe("busybox:latest (--image)");
+    writeFileSync(join(folder, ".dfdebug.yaml"), "toolbox:\n  imag: busybox\n");
+    expect(await source([])).toContain("there is no setting toolbox.imag; did you mean toolbox.image?");
+  });
+
+  describe("opens what does not run", () => {
+    it("an exited container with its volumes, which stay", async () => {
+      const name = targets.create(["-v", "/data"], ["sh", "-c", "echo kept >/data/a; echo gone; exit 4"]);
+      docker(engine, "start", name);
+      docker(engine, "wait", name);
+      const look = await debug([name, "--", "sh", "-c", "cat /target/data/a; touch /target/made"]);
+      expect(look).toMatchObject({ code: 0, stdout: "kept\n" });
+      expect(look.stderr).toContain(`${name} does not run, it ended with exit code 4\nIts last lines:\n  gone\n`);
+      expect(docker(engine, "cp", `${name}:/data/a`, "-")).toContain("kept");
+      expect(docker(engine, "diff", name)).not.toContain("made");
+      expect(docker(engine, "inspect", "-f", "{{.State.Status}}", name)).toBe("exited");
+    });
+
+    it("a created one, without a word", async () => {
+      const name = targets.create([], ["sh"]);
+      expect(await debug(["--inside", name, "--", "ls", "/etc/passwd"])).toEqual({
+        code: 0,
+        stdout: "/etc/passwd\n",
+        stderr: "",
+      });
+    });
+
+    it("one that crashes again and again", async () => {
+      const name = targets.run(["--restart", "always"], ["sh", "-c", "echo told; exit 3"]);
+      const look = await debug([name, "--", "ls", "/target/etc/passwd"]);
+      expect(look).toMatchObject({ code: 0, stdout: "/target/etc/passwd\n" });
+      expect(look.stderr).toMatch(/is restarting over and over.*, restarted \d+ times?\nIts last lines:\n {2}told\n/);
+    });
+
+    it("an image, one without a shell too", async () => {
+      writeFileSync(join(folder, "Dockerfile"), 'FROM scratch\nCOPY Dockerfile /only\nENTRYPOINT ["/none"]\n');
+      docker(engine, "build", "-q", "-t", "dfdebug-test/no-shell", folder);
+      const look = await debug(["--inside", "dfdebug-test/no-shell", "--", "ls", "/only"]);
+      expect(look).toEqual({ code: 0, stdout: "/only\n", stderr: "" });
+      docker(engine, "rmi", "dfdebug-test/no-shell");
+    });
+  });
+});
