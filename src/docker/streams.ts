@@ -122,7 +122,7 @@ export interface FirstLine {
 }
 
 /** Reads one line of a process's standard output; what follows is left in the stream. Resolves too where the stream fails. */
-export function readFirstLine(source: Duplex): Promise<FirstLine> {
+export function readFirstLine(source: Readable): Promise<FirstLine> {
   return new Promise((resolve) => {
     let bytes = Buffer.alloc(0);
     const finish = (line: string | undefined, rest: Buffer): void => {
