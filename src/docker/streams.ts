@@ -1,4 +1,4 @@
-import type { Duplex, Readable, Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
 /** Where the two outputs of a process without a terminal go. */
 export interface OutputSinks {

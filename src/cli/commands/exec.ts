@@ -51,16 +51,13 @@ export function runExec(
     const exec = await start(containers, info, spec);
     const process = { exec, kill: (signal: string) => void forward(containers, info, exec, signal, io) };
     const outcome = isTerminal
-      ? await relayTerminal(process, io, plainKey)
+      ? await relayTerminal(process, io)
       : await relayStreams(process, spec.stdin ? io : withoutInput(io));
     if (outcome.kind === "code" && (await neverStarted(outcome, exec)))
       return await whyNotStarted(outcome.code, containers, info, spec, io);
     return await exitCode(outcome, exec, info, io);
   });
 }
-
-/** Ctrl-] is for the command: there is no prompt to open here. */
-const plainKey = async (): Promise<"key"> => "key";
 
 function sizeOf(io: CliIo): TerminalSize {
   return { columns: io.stdout.columns || 80, rows: io.stdout.rows || 24 };
