@@ -9,6 +9,7 @@ import type { StatsFlags } from "./commands/stats.js";
 import type { TopFlags } from "./commands/top.js";
 import type { CliIo } from "./io.js";
 import type { EngineFlags } from "./program.js";
+import { collect } from "./option-values.js";
 
 const container = "a container's name or id, or a compose service";
 
@@ -183,8 +184,4 @@ export function addContainerCommands(program: Command, io: CliIo, finish: (code:
         const { runPause } = await import("./commands/pause.js");
         finish(await runPause(action, names, engine(), io));
       });
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
 }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { CliIo } from "./io.js";
 import type { EngineFlags } from "./program.js";
+import { collect } from "./option-values.js";
 
 /** `dfdebug debug`'s options as commander gives them. */
 export interface DebugFlags {
@@ -50,8 +51,4 @@ export function addDebugCommand(program: Command, io: CliIo, finish: (code: numb
       const { runDebug } = await import("./commands/debug.js");
       finish(await runDebug(target, command, flags, program.opts<EngineFlags>(), io));
     });
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
 }

@@ -7,6 +7,7 @@ import { addContainerCommands } from "./container-commands.js";
 import type { PruneFlags } from "./commands/prune.js";
 import { addDebugCommand } from "./debug-flags.js";
 import { addMoveCommands } from "./move-commands.js";
+import { collect, describeOption } from "./option-values.js";
 
 /** Options that reach the engine; every command that talks to one has them. */
 export interface EngineFlags {
@@ -21,7 +22,7 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     .version(version, "-V, --version", "print the version")
     .option("-H, --host <endpoint>", "the engine, as docker's -H (default: DOCKER_HOST, then docker's context)")
     .option("-c, --context <name>", "the docker context to use")
-    .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: true, optionDescription: describeOption })
     // Options stand before what they are for: those after `exec web ls` are ls's.
     .enablePositionalOptions()
     .exitOverride()
@@ -155,50 +156,54 @@ function addDockerfileFlags(command: Command): Command {
 }
 
 function addBuildFlags(command: Command): Command {
-  return addDockerfileFlags(command)
-    .option("-t, --tag <name>", "name the image; repeatable", collect, [])
-    .option("--secret <spec>", "id=NAME[,src=FILE|,env=VARIABLE]; repeatable", collect, [])
-    .option("--ssh <spec>", "default or ID[=SOCKET|KEY[,KEY]]; repeatable", collect, [])
-    .option("--network <mode>", "network of RUN: default, none or host")
-    .option("--no-cache", "build every step again")
-    .option("--no-cache-filter <stage>", "build these stages again; repeatable, or separated by commas", collect, [])
-    .option("--pull", "ask the registry for newer base images")
-    .option("--add-host <host:ip>", "a line for /etc/hosts; repeatable", collect, [])
-    .option("--label <name=value>", "a label of the image; repeatable", collect, [])
-    .option("--iidfile <file>", "write the image's id to a file")
-    .option("--metadata-file <file>", "write the build's metadata to a file")
-    .option("-q, --quiet", "print only the image's id")
-    .option("--load", "accepted as docker build does: the image is always loaded")
-    .addOption(
-      new Option("--progress <mode>", "how progress is shown")
-        .choices(["auto", "tty", "plain", "json"])
-        .default("auto"),
-    )
-    .addOption(
-      new Option(
-        "--on-failure <action>",
-        "what happens at a failing step (default: shell on a terminal, else report)",
-      ).choices(["shell", "prompt", "report"]),
-    )
-    .option(
-      "-b, --break <spec>",
-      "stop before a step: 7, :12, STAGE, STAGE/3, RUN, /text/ or end, and `if COND`; repeatable",
-      collect,
-      [],
-    )
-    .option("--step", "stop before the first step")
-    .option("-x, --commands <file>", "read debugger commands from a file (- is standard input)")
-    .option("--watch", "at a failure, wait for a change of the Dockerfile or the context, and go on from what changed")
-    .option("--exec <command>", "run a command at each stop, print its output, and go on; repeatable", collect, [])
-    .option(
-      "--keep-steps [name]",
-      "tag every step's state as NAME:step-<number> (default name: dfdebug/<context folder>)",
-    )
-    .option("--toolbox <image>", "the image of tools to use")
-    .addOption(new Option("--engine <kind>", "which engine builds").choices(["auto", "buildkit"]).default("auto"))
-    .option("--ignore-syntax", "build with the engine's own frontend, whatever `# syntax=` says");
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
+  return (
+    addDockerfileFlags(command)
+      .option("-t, --tag <name>", "name the image; repeatable", collect, [])
+      .option("--secret <spec>", "id=NAME[,src=FILE|,env=VARIABLE]; repeatable", collect, [])
+      .option("--ssh <spec>", "default or ID[=SOCKET|KEY[,KEY]]; repeatable", collect, [])
+      .option("--network <mode>", "network of RUN: default, none or host")
+      .option("--no-cache", "build every step again")
+      .option("--no-cache-filter <stage>", "build these stages again; repeatable, or separated by commas", collect, [])
+      .option("--pull", "ask the registry for newer base images")
+      .option("--add-host <host:ip>", "a line for /etc/hosts; repeatable", collect, [])
+      .option("--label <name=value>", "a label of the image; repeatable", collect, [])
+      .option("--iidfile <file>", "write the image's id to a file")
+      .option("--metadata-file <file>", "write the build's metadata to a file")
+      .option("-q, --quiet", "print only the image's id")
+      // What they ask for is so with BuildKit: no container of a step stays.
+      .addOption(new Option("--rm").hideHelp())
+      .addOption(new Option("--force-rm").hideHelp())
+      .option("--load", "accepted as docker build does: the image is always loaded")
+      .addOption(
+        new Option("--progress <mode>", "how progress is shown")
+          .choices(["auto", "tty", "plain", "json"])
+          .default("auto"),
+      )
+      .addOption(
+        new Option(
+          "--on-failure <action>",
+          "what happens at a failing step (default: shell on a terminal, else report)",
+        ).choices(["shell", "prompt", "report"]),
+      )
+      .option(
+        "-b, --break <spec>",
+        "stop before a step: 7, :12, STAGE, STAGE/3, RUN, /text/ or end, and `if COND`; repeatable",
+        collect,
+        [],
+      )
+      .option("--step", "stop before the first step")
+      .option("-x, --commands <file>", "read debugger commands from a file (- is standard input)")
+      .option(
+        "--watch",
+        "at a failure, wait for a change of the Dockerfile or the context, and go on from what changed",
+      )
+      .option("--exec <command>", "run a command at each stop, print its output, and go on; repeatable", collect, [])
+      .option(
+        "--keep-steps [name]",
+        "tag every step's state as NAME:step-<number> (default name: dfdebug/<context folder>)",
+      )
+      .option("--toolbox <image>", "the image of tools to use")
+      .addOption(new Option("--engine <kind>", "which engine builds").choices(["auto", "buildkit"]).default("auto"))
+      .option("--ignore-syntax", "build with the engine's own frontend, whatever `# syntax=` says")
+  );
 }

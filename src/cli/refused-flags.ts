@@ -18,8 +18,6 @@ const refused: ReadonlyMap<string, string> = new Map([
   ["--shm-size", "dfdebug does not set /dev/shm of RUN: a step's container could not have the same one."],
   ["--cgroup-parent", "dfdebug does not set the cgroup of RUN: a step's container could not be in it."],
   ["--isolation", "That is for Windows containers."],
-  ["--rm", "BuildKit keeps no containers of steps."],
-  ["--force-rm", "BuildKit keeps no containers of steps."],
   ["--compress", "BuildKit sends only what changed; there is nothing to compress."],
   ["--allow", "dfdebug grants network.host with --network host, and no other entitlement."],
 ]);

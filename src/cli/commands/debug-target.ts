@@ -17,6 +17,7 @@ import { Guard } from "./guard.js";
 import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
+import { environmentEntries } from "../option-values.js";
 
 /** What a session needs of the command line: `debug`'s options, or `cp`'s and `forward`'s few. */
 export type SessionFlags = Pick<DebugFlags, "image" | "readOnly" | "privileged"> &
@@ -164,7 +165,7 @@ export class DebugTarget implements AsyncDisposable {
     lifetime.own(Guard.start(labels[sessionLabel] ?? "", this.engineFlags, io));
     const live = await this.liveContainer();
     const config = live.Config as { Env?: readonly string[] | null; WorkingDir?: string };
-    const env = environment(flags.env ?? [], io.env);
+    const env = environmentEntries(flags.env ?? [], io.env);
     return {
       containers,
       toolbox,
@@ -202,13 +203,4 @@ async function resolveNamed(containers: Containers, name: string | undefined, io
 async function platformOfTarget(connection: DockerConnection, target: Promise<Target>): Promise<string | undefined> {
   const resolved = await target;
   return resolved.kind === "image" ? platformOf(resolved.image) : platformOfImage(connection, resolved.info.Image);
-}
-
-/** `-e NAME=value`, or `-e NAME` to pass ours on, where it is set. */
-function environment(entries: readonly string[], env: NodeJS.ProcessEnv): string[] {
-  return entries.flatMap((entry) => {
-    if (entry.startsWith("=") || entry === "") throw new UsageError(`-e ${entry}: a variable needs a name`);
-    if (entry.includes("=")) return [entry];
-    return env[entry] === undefined ? [] : [`${entry}=${env[entry]}`];
-  });
 }

@@ -2,13 +2,14 @@ import { posix } from "node:path";
 import { Readable } from "node:stream";
 import type { ContainerInfo, Containers, ExecSpec, RunningExec, TerminalSize } from "../../docker/containers.js";
 import { pathExists } from "../../docker/path-exists.js";
-import { ContainerError, DfdebugError, UsageError } from "../../errors.js";
+import { ContainerError, DfdebugError } from "../../errors.js";
 import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
 import { log } from "../../log.js";
 import type { SidecarProcess } from "../../sidecar/sidecar.js";
 import { nameOf } from "../../sidecar/target.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
+import { environmentEntries } from "../option-values.js";
 import { relayStreams, relayTerminal, type Outcome } from "./relay.js";
 import { findContainer, requireRunning, withContainers } from "./with-containers.js";
 
@@ -42,7 +43,7 @@ export function runExec(
       argv,
       tty: isTerminal || flags.tty === true ? sizeOf(io) : undefined,
       stdin: isTerminal || flags.interactive === true,
-      env: [...environment(flags.env, io.env), ...(isTerminal ? termOf(io.env) : [])],
+      env: [...environmentEntries(flags.env, io.env), ...(isTerminal ? termOf(io.env) : [])],
       user: flags.user,
       cwd: flags.workdir,
       privileged: flags.privileged,
@@ -61,15 +62,6 @@ export function runExec(
 
 function sizeOf(io: CliIo): TerminalSize {
   return { columns: io.stdout.columns || 80, rows: io.stdout.rows || 24 };
-}
-
-/** `-e NAME=value`, or `-e NAME` to pass ours on, where it is set. */
-function environment(entries: readonly string[], env: NodeJS.ProcessEnv): string[] {
-  return entries.flatMap((entry) => {
-    if (entry.startsWith("=") || entry === "") throw new UsageError(`-e ${entry}: a variable needs a name`);
-    if (entry.includes("=")) return [entry];
-    return env[entry] === undefined ? [] : [`${entry}=${env[entry]}`];
-  });
 }
 
 /** The engine sets TERM=xterm for every terminal; this one's own is better. */
