@@ -103,8 +103,7 @@ export class BuildkitEngine implements BuildEngine {
         refuseIgnored(request, known);
         return known;
       });
-      capabilities.catch(() => undefined);
-      const build = await BuildkitBuild.plan(
+      const planning = BuildkitBuild.plan(
         {
           request,
           connection,
@@ -121,8 +120,10 @@ export class BuildkitEngine implements BuildEngine {
         },
         signal,
       );
-      this.known = { version: await version, capabilities: await capabilities };
-      return build;
+      planning.catch(() => undefined);
+      // What the engine would ignore is said rather than what comes of it.
+      this.known = { capabilities: await capabilities, version: await version };
+      return await planning;
     } catch (error) {
       await lifetime[Symbol.asyncDispose]();
       await version;
