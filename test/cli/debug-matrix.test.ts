@@ -1,6 +1,6 @@
 import { tmpdir } from "node:os";
 import { afterEach, expect, it } from "vitest";
-import { describeEngines, docker, expectNothingLeft } from "../support/engines.js";
+import { changedFiles, describeEngines, docker, expectNothingLeft } from "../support/engines.js";
 import { dfdebug } from "../support/run-dfdebug.js";
 import { Targets } from "../support/targets.js";
 import { Terminal } from "../support/terminal.js";
@@ -42,7 +42,7 @@ describeEngines("dfdebug debug beside a container", (engine) => {
 
   /** In every way that a target is looked into, all at once; and it is left as it was. */
   async function works(name: string, state: string): Promise<void> {
-    const before = docker(engine, "diff", name);
+    const before = changedFiles(engine, name);
     const outside = "ls -d /target/etc/passwd && echo outside >/target/tmp/outside && cat && exit 3";
     const inside = "ls -d /etc/passwd && echo inside >/tmp/inside; ls /target; exit 4";
     await using terminal = new Terminal(engine, ["debug", name], tmpdir());
@@ -60,7 +60,7 @@ describeEngines("dfdebug debug beside a container", (engine) => {
     terminal.type("cat /target/tmp/outside /target/tmp/inside; tty; exit 5\r");
     await terminal.expect(/\noutside\ninside\n\/dev\//);
     expect(await terminal.exited).toBe(5);
-    expect(docker(engine, "diff", name)).toBe(before);
+    expect(changedFiles(engine, name)).toEqual(before);
     expect(docker(engine, "inspect", "-f", "{{.State.Status}} {{.RestartCount}}", name)).toBe(`${state} 0`);
   }
 });

@@ -49,3 +49,8 @@ export function expectNothingLeft(engine: TestEngine): void {
   expect(docker(engine, "volume", "ls", "-q", "--filter", filter)).toBe("");
   expect(docker(engine, "network", "ls", "-q", "--filter", filter)).toBe("");
 }
+
+/** What a container has changed in its files, as `docker diff` has it; the engine's order is not always the same. */
+export function changedFiles(engine: TestEngine, container: string): string[] {
+  return docker(engine, "diff", container).split("\n").sort();
+}

@@ -42,11 +42,12 @@ export class PrivateEngine implements AsyncDisposable, TestEngine {
   async startAgain(): Promise<void> {
     const at = (name: string): string => join(this.folder, name);
     this.killLeftovers();
+    // In a network of its own: with --bridge it would delete docker0 of the machine's other engines.
     const child = spawn(
-      dockerd,
+      "unshare",
       [
+        ...["--net", dockerd],
         ...["--data-root", at("data"), "--exec-root", at("exec"), "--pidfile", at("pid"), "-H", this.host],
-        // Nothing of the network of the machine's other engines is touched.
         ...["--bridge", "none", "--iptables=false", "--ip6tables=false"],
       ],
       { stdio: "ignore" },
