@@ -23,7 +23,7 @@ export function entrypointText(report: LocatedReport, style: Style): string {
       ? [`${style.green(style.symbols.done)} It can run.`]
       : [`${style.red(style.symbols.failed)} It cannot run:`]),
     ...findings.flatMap(({ instruction, message, hint }) => [
-      `  ${style.bold(where(report, instruction) || instruction)}  ${sanitizeLine(message)}`,
+      `  ${style.bold([where(report, instruction), instruction].join(" ").trim())}  ${sanitizeLine(message)}`,
       ...(hint === undefined ? [] : [`    ${sanitizeLine(hint)}`]),
     ]),
     ...notes.map((note) => style.dim(sanitizeLine(note))),

@@ -69,15 +69,16 @@ export function firstProgram(script: string): string | undefined {
   const reader = new WordReader(script);
   for (let words = 0; words < 1000; words++) {
     const word = reader.next();
-    if (word === undefined || word.isExpanded) return undefined;
+    if (word === undefined) return undefined;
     if (word.isOperator) {
       if (/^[;\n&]+$/.test(word.text) && word.text !== "&") continue;
       return undefined;
     }
-    if (!word.isQuoted && /^[A-Za-z_]\w*=/.test(word.text)) {
+    if (word.isAssignment) {
       if (word.text.startsWith("PATH=")) return undefined;
       continue;
     }
+    if (word.isExpanded) return undefined;
     if (word.text === "exec") continue;
     if (own.has(word.text)) return undefined;
     if (!passed.has(word.text))
@@ -92,7 +93,8 @@ export function firstProgram(script: string): string | undefined {
 interface Word {
   readonly text: string;
   readonly isOperator: boolean;
-  readonly isQuoted: boolean;
+  /** `NAME=value`, whatever the value is. */
+  readonly isAssignment: boolean;
   /** It has a variable, a command's output or a pattern in it. */
   readonly isExpanded: boolean;
 }
@@ -123,7 +125,7 @@ class WordReader {
     const operator = /^(?:&&|\|\||;;|[;&|()\n]|\d*[<>]+[&|]?)/.exec(script.slice(this.at))?.[0];
     if (operator !== undefined) {
       this.at += operator.length;
-      return { text: operator, isOperator: true, isQuoted: false, isExpanded: false };
+      return { text: operator, isOperator: true, isAssignment: false, isExpanded: false };
     }
     return this.word();
   }
@@ -131,7 +133,8 @@ class WordReader {
   private word(): Word {
     let text = "";
     let quote = "";
-    let isQuoted = false;
+    let isAssignment = false;
+    let isPlain = true;
     let isExpanded = false;
     for (; this.at < this.script.length; this.at++) {
       const character = this.script[this.at] ?? "";
@@ -139,15 +142,17 @@ class WordReader {
       if (character === quote) quote = "";
       else if (quote === "" && (character === "'" || character === '"')) {
         quote = character;
-        isQuoted = true;
+        isPlain = false;
       } else if (character === "\\" && quote !== "'") {
         this.at++;
+        isPlain = false;
         text += this.script[this.at] ?? "";
       } else {
+        if (character === "=" && isPlain && /^[A-Za-z_]\w*$/.test(text)) isAssignment = true;
         if ((quote !== "'" && /[$`]/.test(character)) || (quote === "" && /[*?~]/.test(character))) isExpanded = true;
         text += character;
       }
     }
-    return { text, isOperator: false, isQuoted, isExpanded };
+    return { text, isOperator: false, isAssignment, isExpanded };
   }
 }

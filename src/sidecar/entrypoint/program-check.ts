@@ -140,10 +140,10 @@ export class ProgramCheck {
 
   private async mayRun(path: string, real: string, head: FileHead): Promise<void> {
     const { account, files } = this.context;
-    if (!account) return;
-    const who = account.name ?? `uid ${String(account.uid)}`;
-    if (!mayExecute(head, account)) {
-      const isForNobody = (head.mode & 0o111) === 0;
+    const isForNobody = (head.mode & 0o111) === 0;
+    if (!account && !isForNobody) return;
+    const who = account?.name ?? `uid ${String(account?.uid ?? 0)}`;
+    if (!account || !mayExecute(head, account)) {
       this.add(
         "not-executable",
         isForNobody
