@@ -141,6 +141,7 @@ function asJson({ findings, lines, dockerfile, ...report }: LocatedReport): obje
     ...report,
     canRun: findings.length === 0,
     dockerfile,
+    lines,
     findings: findings.map((finding) => ({
       ...finding,
       ...(lines[finding.instruction] === undefined ? {} : { file: dockerfile, line: lines[finding.instruction] }),
