@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import type { CopyFlags } from "./commands/copy.js";
+import type { EntrypointFlags } from "./commands/entrypoint.js";
 import type { ForwardFlags } from "./commands/forward.js";
 import type { CliIo } from "./io.js";
 import type { EngineFlags } from "./program.js";
 
-/** Registers `dfdebug cp` and `forward`. */
+/** Registers `dfdebug cp`, `forward` and `entrypoint`. */
 export function addMoveCommands(program: Command, io: CliIo, finish: (code: number) => void): void {
   program
     .command("cp")
@@ -35,5 +36,19 @@ export function addMoveCommands(program: Command, io: CliIo, finish: (code: numb
     .action(async (container: string, ports: readonly string[], flags: ForwardFlags) => {
       const { runForward } = await import("./commands/forward.js");
       finish(await runForward(container, ports, flags, program.opts<EngineFlags>(), io));
+    });
+
+  program
+    .command("entrypoint")
+    .summary("what a container or image would run, and whether it can")
+    .description(
+      "Say what is really run: ENTRYPOINT and CMD combined, the program that PATH finds with its symlinks followed, its interpreter or loader, user and directory; and why it cannot be where it cannot. Nothing is started. Findings name the Dockerfile's line where it yields the image's own ENTRYPOINT, CMD, USER and WORKDIR. Exit code 1 where there are findings.",
+    )
+    .argument("<name>", "a container's name or id, a compose service, or an image")
+    .option("-f, --file <path>", "the image's Dockerfile (default: ./Dockerfile, where it fits)")
+    .option("--json", "print one JSON object")
+    .action(async (name: string, flags: EntrypointFlags) => {
+      const { runEntrypoint } = await import("./commands/entrypoint.js");
+      finish(await runEntrypoint(name, flags, program.opts<EngineFlags>(), io));
     });
 }

@@ -13,6 +13,10 @@ export interface ImageInfo {
   readonly Architecture?: string;
   readonly Variant?: string;
   readonly Config?: {
+    readonly Entrypoint?: readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
+    /** Undefined: the default one. */
+    readonly Shell?: readonly string[];
     readonly User?: string;
     readonly WorkingDir?: string;
     readonly Env?: readonly string[] | null;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { errorMessage } from "../errors.js";
 import { log } from "../log.js";
+import { readElf } from "./entrypoint/elf.js";
 
 /** A folder with a static busybox and its applets' links, made once and reused; undefined where there is no static busybox. */
 export async function localKit(env: NodeJS.ProcessEnv): Promise<string | undefined> {
@@ -83,17 +84,8 @@ async function isStaticElf(path: string): Promise<boolean> {
   try {
     const head = Buffer.alloc(4096);
     const { bytesRead } = await file.read(head, 0, head.length, 0);
-    if (bytesRead < 64 || head.readUInt32BE(0) !== 0x7f454c46 || head[4] !== 2) return false;
-    const table = Number(head.readBigUInt64LE(32));
-    const size = head.readUInt16LE(54);
-    const count = head.readUInt16LE(56);
-    const interpreter = 3;
-    for (let index = 0; index < count; index++) {
-      const at = table + index * size;
-      if (at + 4 > bytesRead) return false;
-      if (head.readUInt32LE(at) === interpreter) return false;
-    }
-    return true;
+    const elf = readElf(head.subarray(0, bytesRead));
+    return elf?.bits === 64 && elf.loader === undefined;
   } finally {
     await file.close();
   }

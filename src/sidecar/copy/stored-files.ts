@@ -40,6 +40,8 @@ export class StoredFiles implements ContainerFiles {
       Image: target.image.Id,
       // An image that says nothing about it cannot be made a container of without a command; it is never run.
       Cmd: ["/"],
+      // The engine makes the image's own in what is made from it, and refuses where a file stands there.
+      WorkingDir: "/",
       Labels: { ...labels },
       HostConfig: { NetworkMode: "none" },
     });

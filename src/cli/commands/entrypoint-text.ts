@@ -1,0 +1,57 @@
+import { shellQuote } from "../../dockerfile/shell-text.js";
+import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
+import type { Style } from "../../frontends/terminal/style.js";
+import { tableLines } from "../../frontends/terminal/table.js";
+import type { Program, RunInstruction } from "../../sidecar/entrypoint/finding.js";
+import type { LocatedReport } from "./entrypoint.js";
+
+/** The report for people: what is run, then what stands in the way. */
+export function entrypointText(report: LocatedReport, style: Style): string {
+  const { name, argv, parts, programs, directory, findings, notes } = report;
+  const rows = [
+    ["command", argv.map(shellQuote).join(" "), ""],
+    ...parts.map(({ instruction, form }) => [instruction, `${form} form`, where(report, instruction)]),
+    ...programs.map((program) => [roleNames[program.role], programText(program), ""]),
+    ["user", userText(report), where(report, "USER")],
+    ["directory", directory, where(report, "WORKDIR")],
+  ];
+  const lines = [
+    style.bold(sanitizeLine(name)),
+    ...tableLines([], rows).map((line) => `  ${line.trimEnd()}`),
+    "",
+    ...(findings.length === 0
+      ? [`${style.green(style.symbols.done)} It can run.`]
+      : [`${style.red(style.symbols.failed)} It cannot run:`]),
+    ...findings.flatMap(({ instruction, message, hint }) => [
+      `  ${style.bold([where(report, instruction), instruction].join(" ").trim())}  ${sanitizeLine(message)}`,
+      ...(hint === undefined ? [] : [`    ${sanitizeLine(hint)}`]),
+    ]),
+    ...notes.map((note) => style.dim(sanitizeLine(note))),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+const roleNames: Readonly<Record<Program["role"], string>> = {
+  program: "program",
+  interpreter: "interpreter",
+  loader: "loader",
+  script: "its command",
+};
+
+function programText({ name, path, real, type }: Program): string {
+  if (path === undefined) return `${name} (missing)`;
+  const led = real === undefined || real === path ? path : `${path} -> ${real}`;
+  return type === undefined ? led : `${led} (${type})`;
+}
+
+function userText({ user, account }: LocatedReport): string {
+  if (!account) return `${user} (unknown)`;
+  const { name, uid, gid } = account;
+  return `${name ?? String(uid)} (uid ${String(uid)}, gid ${String(gid)})`;
+}
+
+/** `Dockerfile:7`, or "". */
+function where({ dockerfile, lines }: LocatedReport, instruction: RunInstruction): string {
+  const line = lines[instruction];
+  return dockerfile === undefined || line === undefined ? "" : `${dockerfile}:${String(line)}`;
+}

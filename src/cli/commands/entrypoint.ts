@@ -1,0 +1,150 @@
+import { Containers } from "../../docker/containers.js";
+import { findImage, platformOf, type ImageInfo } from "../../docker/images.js";
+import type { ImageConfig } from "../../dockerfile/image-config.js";
+import { DockerfileError, DfdebugError } from "../../errors.js";
+import { detectStyle } from "../../frontends/terminal/style.js";
+import { checkEntrypoint, type EntrypointReport } from "../../sidecar/entrypoint/check.js";
+import type { RunInstruction } from "../../sidecar/entrypoint/finding.js";
+import { findRunLines, runInstructions, valueOf, type NoLines, type RunLines } from "../../sidecar/entrypoint/lines.js";
+import { StoredFiles } from "../../sidecar/copy/stored-files.js";
+import { ownerLabels } from "../../sidecar/labels.js";
+import { nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
+import { locate } from "../build-request.js";
+import { ConnectedEngine } from "../connect.js";
+import type { CliIo } from "../io.js";
+import { writeAll } from "../output.js";
+import type { EngineFlags } from "../program.js";
+import { entrypointText } from "./entrypoint-text.js";
+
+export interface EntrypointFlags {
+  readonly file?: string;
+  readonly json?: boolean;
+}
+
+/** The report with what only the command knows: whose it is, and where it stands. */
+export interface LocatedReport extends EntrypointReport {
+  readonly name: string;
+  readonly kind: Target["kind"];
+  /** Undefined where none was there, or none fits. */
+  readonly dockerfile: string | undefined;
+  /** Dockerfile lines of the values that are the image's. */
+  readonly lines: Partial<Record<RunInstruction, number>>;
+}
+
+/** `dfdebug entrypoint`. Resolves with 0, or 1 with findings. Rejects with UsageError, DockerfileError (only of -f) or EngineError. */
+export async function runEntrypoint(
+  name: string,
+  flags: EntrypointFlags,
+  engineFlags: EngineFlags,
+  io: CliIo,
+): Promise<number> {
+  await using engine = new ConnectedEngine(engineFlags, io);
+  const connection = await engine.connection();
+  const containers = new Containers(connection);
+  const target = await resolveTarget(containers, name, { cwd: io.cwd, images: true });
+  const [image, { Arch }] = await Promise.all([
+    target.kind === "image" ? target.image : findImage(connection, target.info.Image),
+    connection.json<{ Arch: string }>("GET", "/version"),
+  ]);
+  const imageConfig = configOf(image);
+  const config = target.kind === "image" ? imageConfig : containerConfig(target, imageConfig);
+  await using files = await StoredFiles.open(target, containers, ownerLabels());
+  const report = await checkEntrypoint(files, config, Arch);
+  const found = image && (await linesFor(image, flags.file, containers, io));
+  const notes = [...report.notes, ...endNotes(target), ...lineNotes(found, flags.file)];
+  const located: LocatedReport = {
+    name: target.kind === "image" ? name : nameOf(target.info),
+    kind: target.kind,
+    ...report,
+    notes,
+    dockerfile: found && "lines" in found ? found.file : undefined,
+    lines: found && "lines" in found ? linesOf(found, config, imageConfig) : {},
+  };
+  const style = detectStyle(io.stdout, io.env);
+  await writeAll(io.stdout, flags.json ? `${JSON.stringify(asJson(located))}\n` : entrypointText(located, style));
+  return report.findings.length === 0 ? 0 : 1;
+}
+
+function configOf(image: ImageInfo | undefined): ImageConfig {
+  const { Env, ...config } = image?.Config ?? {};
+  return { ...config, Env: Env ?? [], Labels: {} };
+}
+
+/** docker run's own arguments count, and stand in the container's configuration. */
+function containerConfig({ info }: Extract<Target, { kind: "container" }>, image: ImageConfig): ImageConfig {
+  const { Entrypoint, Cmd, User, WorkingDir, Env } = info.Config;
+  const entrypoint = typeof Entrypoint === "string" ? [Entrypoint] : Entrypoint;
+  return { ...image, Entrypoint: entrypoint ?? null, Cmd, User, WorkingDir, Env };
+}
+
+/** Undefined where there is no Dockerfile here. A file that was only guessed may be wrong, or another's. */
+async function linesFor(
+  image: ImageInfo,
+  file: string | undefined,
+  containers: Containers,
+  io: CliIo,
+): Promise<RunLines | NoLines | undefined> {
+  try {
+    const { dockerfile } = await locate(".", file, io);
+    return (
+      dockerfile &&
+      (await findRunLines(dockerfile, configOf(image), {
+        platform: platformOf(image),
+        base: async (name) => {
+          const base = await findImage(containers.connection, name);
+          return base && configOf(base);
+        },
+      }))
+    );
+  } catch (error) {
+    const isGuess = file === undefined;
+    const isOfFile =
+      error instanceof DockerfileError || (error instanceof DfdebugError && error.code.startsWith("DOCKERFILE_"));
+    if (isGuess && isOfFile) return undefined;
+    throw error;
+  }
+}
+
+function linesOf(
+  { lines }: RunLines,
+  config: ImageConfig,
+  image: ImageConfig,
+): Partial<Record<RunInstruction, number>> {
+  const entries = runInstructions.flatMap((name) => {
+    const line = lines.get(name);
+    return line !== undefined && valueOf(config, name) === valueOf(image, name) ? [[name, line] as const] : [];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** What an engine said when it could not start a container is the plainest fact there is. */
+function endNotes(target: Target): string[] {
+  if (target.kind === "image") return [];
+  const { ExitCode, Error: reason } = target.info.State;
+  if (reason) return [`The engine could not start it: ${reason}`];
+  if (target.info.State.Running || (ExitCode !== 126 && ExitCode !== 127)) return [];
+  const why = ExitCode === 126 ? "a command could not be executed" : "a command was not found";
+  return [`It ended with ${String(ExitCode)}: ${why}.`];
+}
+
+function lineNotes(found: RunLines | NoLines | undefined, file: string | undefined): string[] {
+  if (!found || "lines" in found || file === undefined) return [];
+  const why =
+    found.differs.length > 0
+      ? `it yields another ${found.differs.join(" and ")}`
+      : "its base image is not in the engine";
+  return [`${found.file} is not this image's Dockerfile: ${why}. So no lines are given.`];
+}
+
+function asJson({ findings, lines, dockerfile, ...report }: LocatedReport): object {
+  return {
+    ...report,
+    canRun: findings.length === 0,
+    dockerfile,
+    lines,
+    findings: findings.map((finding) => ({
+      ...finding,
+      ...(lines[finding.instruction] === undefined ? {} : { file: dockerfile, line: lines[finding.instruction] }),
+    })),
+  };
+}

@@ -1,0 +1,229 @@
+import { posix } from "node:path";
+import { mayExecute, type Account } from "./accounts.js";
+import { readElf, runsOn, type ElfHead } from "./elf.js";
+import type { Finding, Program, RunInstruction } from "./finding.js";
+import type { FileHead, Found, ProgramFiles } from "./program-files.js";
+import { envProgram, hasMarkedShebang, readShebang, type Shebang } from "./shebang.js";
+
+/** What holds for every program of one command line. */
+export interface ProgramContext {
+  readonly files: ProgramFiles;
+  /** PATH's folders. */
+  readonly searched: readonly string[];
+  readonly directory: string;
+  readonly account: Account | undefined;
+  /** The engine's, as Go names it. */
+  readonly architecture: string;
+}
+
+/** The kernel follows no more scripts whose interpreters are scripts. */
+const mostInterpreters = 5;
+
+/** Follows a command to what the kernel loads for it, and collects what stands in the way. */
+export class ProgramCheck {
+  readonly programs: Program[] = [];
+  readonly findings: Finding[] = [];
+  private readonly context: ProgramContext;
+  private readonly instruction: RunInstruction;
+
+  constructor(context: ProgramContext, instruction: RunInstruction) {
+    this.context = context;
+    this.instruction = instruction;
+  }
+
+  /** Rejects with EngineError. */
+  async check(name: string, role: Program["role"], depth = 0): Promise<void> {
+    const found = name.includes("/") ? await this.atPath(name) : await this.inPath(name);
+    const label = {
+      program: "",
+      script: "The shell's first command ",
+      interpreter: "The interpreter ",
+      loader: "The loader ",
+    };
+    if (found?.kind === undefined) {
+      this.programs.push({ role, name, path: undefined, real: undefined, type: undefined });
+      const kind =
+        role === "interpreter" ? "interpreter-missing" : role === "loader" ? "loader-missing" : "program-missing";
+      const where = name.includes("/")
+        ? "is not there"
+        : `is in no folder of PATH (${this.context.searched.join(":")})`;
+      const dangling =
+        found && found.real !== found.path ? `: it is a symlink that leads to ${found.real}, which is not there` : "";
+      this.add(
+        kind,
+        `${label[role]}${name} ${dangling === "" ? where : "cannot be found"}${dangling}`,
+        await this.hintFor(name, role),
+      );
+      return;
+    }
+    const { path, real, kind } = found;
+    if (kind !== "file") {
+      this.programs.push({ role, name, path, real, type: kind });
+      this.add(
+        "program-is-folder",
+        `${label[role]}${path} is ${kind === "directory" ? "a folder" : "no file"}`,
+        undefined,
+      );
+      return;
+    }
+    const head = await this.context.files.head(real);
+    if (!head) return;
+    await this.mayRun(path, real, head);
+    await this.load({ role, name, path, real }, head, depth);
+  }
+
+  private async load(program: Omit<Program, "type">, head: FileHead, depth: number): Promise<void> {
+    const { path } = program;
+    const elf = readElf(head.bytes);
+    if (elf) {
+      this.programs.push({ ...program, type: elfType(elf) });
+      await this.loadElf(path ?? program.name, elf, program.role);
+      return;
+    }
+    const shebang = readShebang(head.bytes);
+    if (shebang) {
+      this.programs.push({ ...program, type: `script, #!${[shebang.interpreter, shebang.argument].join(" ").trim()}` });
+      await this.loadScript(path ?? program.name, shebang, depth);
+      return;
+    }
+    this.programs.push({ ...program, type: head.bytes.length === 0 ? "empty" : "neither ELF nor #!" });
+    // A shell runs what the kernel refuses as a script of its own.
+    if (program.role === "script") return;
+    const [why, hint] = hasMarkedShebang(head.bytes)
+      ? ["has a byte order mark before its #!, so that the kernel sees no script", "Save it as UTF-8 without one."]
+      : head.bytes.length === 0
+        ? ["is an empty file", undefined]
+        : ["is neither an ELF program nor begins with #!", "A script needs a first line like #!/bin/sh."];
+    this.add("not-a-program", `${path ?? program.name} ${why}`, hint);
+  }
+
+  private async loadElf(path: string, elf: ElfHead, role: Program["role"]): Promise<void> {
+    const { architecture } = this.context;
+    if (!elf.isProgram) {
+      this.add("not-a-program", `${path} is an ELF file, but no program (an object file or a core dump)`, undefined);
+      return;
+    }
+    if (elf.architecture === undefined || !runsOn(elf.architecture, architecture))
+      this.add(
+        "wrong-architecture",
+        `${path} is for ${elf.architecture ?? "an architecture that docker has no name for"}, and the engine runs ${architecture}`,
+        `Build for linux/${architecture} (--platform), or give the engine's machine an emulator (binfmt_misc).`,
+      );
+    // The loader is loaded by the kernel itself, whatever it names.
+    if (elf.loader === undefined || elf.loader === "" || role === "loader") return;
+    const { path: loader, real, kind } = await this.context.files.find(elf.loader);
+    const isThere = kind === "file";
+    this.programs.push({
+      role: "loader",
+      name: loader,
+      path: isThere ? loader : undefined,
+      real: isThere ? real : undefined,
+      type: isThere ? undefined : "missing",
+    });
+    if (!isThere)
+      this.add("loader-missing", `${path} needs the loader ${loader}, which is not there`, loaderHint(loader));
+  }
+
+  private async loadScript(path: string, shebang: Shebang, depth: number): Promise<void> {
+    const line = `#!${[shebang.interpreter, shebang.argument].join(" ").trim()}`;
+    if (shebang.isCrlf)
+      this.add(
+        "crlf",
+        `${path} has Windows line endings (CRLF): its first line is "${line}\\r", and the kernel looks for a name that ends with a carriage return`,
+        "Save it with LF (.gitattributes: *.sh text eol=lf), or RUN sed -i 's/\\r$//' on it.",
+      );
+    if (depth >= mostInterpreters) return;
+    await this.check(posix.resolve(this.context.directory, shebang.interpreter), "interpreter", depth + 1);
+    const program = envProgram(shebang);
+    if (program !== undefined) await this.check(program, "interpreter", depth + 1);
+  }
+
+  private async mayRun(path: string, real: string, head: FileHead): Promise<void> {
+    const { account, files } = this.context;
+    const isForNobody = (head.mode & 0o111) === 0;
+    if (!account && !isForNobody) return;
+    const who = account?.name ?? `uid ${String(account?.uid ?? 0)}`;
+    if (!account || !mayExecute(head, account)) {
+      this.add(
+        "not-executable",
+        isForNobody
+          ? `${path} is not executable (mode ${octal(head.mode)})`
+          : `${path} is not executable for ${who} (mode ${octal(head.mode)}, owner ${String(head.uid)}:${String(head.gid)})`,
+        `COPY --chmod=755, or RUN chmod +x ${real}.`,
+      );
+      return;
+    }
+    if (account.uid === 0) return;
+    for (let folder = posix.dirname(real); folder !== "/"; folder = posix.dirname(folder)) {
+      const above = await files.head((await files.find(folder)).real);
+      if (!above || mayExecute(above, account)) continue;
+      this.add(
+        "not-executable",
+        `${path} is out of reach for ${who}: the folder ${folder} has mode ${octal(above.mode)}, owner ${String(above.uid)}:${String(above.gid)}`,
+        `RUN chmod a+x ${folder}, or put the program elsewhere.`,
+      );
+      return;
+    }
+  }
+
+  private atPath(name: string): Promise<Found> {
+    return this.context.files.find(posix.resolve(this.context.directory, name));
+  }
+
+  /** As the runtime and shells: the first that is a file which can be executed; else the first file. */
+  private async inPath(name: string): Promise<Found | undefined> {
+    const { files, searched } = this.context;
+    let second: Found | undefined;
+    for (const folder of searched) {
+      const found = await files.find(posix.join(folder, name));
+      if (found.kind !== "file") {
+        // A symlink that leads nowhere says more than nothing at all.
+        if (found.real !== found.path) second ??= found;
+        continue;
+      }
+      const head = await files.head(found.real);
+      if (head && (head.mode & 0o111) !== 0) return found;
+      if (second?.kind === undefined) second = found;
+    }
+    return second;
+  }
+
+  private async hintFor(name: string, role: Program["role"]): Promise<string | undefined> {
+    const { files, directory, searched } = this.context;
+    if (name.startsWith("["))
+      return "The exec form is JSON, with double quotes; anything else is a command for the shell.";
+    if (name.includes("$") && role === "program") return "The exec form expands no variables: use the shell form.";
+    if (/\s/.test(name)) return "The exec form takes the program and each argument as words of their own.";
+    const places = name.includes("/")
+      ? [posix.resolve(directory, name)]
+      : [directory, ...searched].map((folder) => posix.join(folder, name));
+    if (!name.includes("/") && (await files.find(places[0] ?? "/")).kind === "file")
+      return `It is in the working directory, which is not searched: write ./${name}.`;
+    for (const place of places) {
+      const on = await files.fileOnTheWay(posix.dirname(place));
+      if (on !== undefined && name.includes("/")) return `${on} is a file, not a folder.`;
+      const near = await files.near(place);
+      if (near !== undefined && near !== place) return `Did you mean ${near}?`;
+    }
+    return undefined;
+  }
+
+  private add(kind: Finding["kind"], message: string, hint: string | undefined): void {
+    this.findings.push({ kind, instruction: this.instruction, message, hint });
+  }
+}
+
+function elfType({ architecture, bits, loader }: ElfHead): string {
+  return `ELF ${architecture ?? `of another architecture, ${String(bits)} bits`}, ${loader === undefined ? "static" : "dynamic"}`;
+}
+
+function octal(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, "0");
+}
+
+function loaderHint(loader: string): string {
+  if (/ld-musl/.test(loader)) return "It was built for musl (Alpine): build it for this image's libc, or static.";
+  if (/ld-linux|ld64/.test(loader))
+    return "It was built for glibc: use a base image that has it (debian, ubuntu), or build static (Go: CGO_ENABLED=0).";
+  return "Build it static, or for this image's libc.";
+}

@@ -1,0 +1,111 @@
+import { posix } from "node:path";
+import { nearest } from "../../dockerfile/suggest.js";
+import { DfdebugError } from "../../errors.js";
+import type { ContainerFiles, PathStat } from "../copy/container-files.js";
+import { readEntries } from "../copy/tar-reader.js";
+import type { Owned } from "./accounts.js";
+
+/** Enough of a program for its headers: what follows is not asked for. */
+const headBytes = 64 * 1024;
+/** A /etc/passwd that is larger is cut. */
+const textBytes = 4 * 1024 * 1024;
+
+/** A path with its last symlinks followed. */
+export interface Found {
+  /** As it was asked for. */
+  readonly path: string;
+  /** Where it leads in the end; the path itself where it is no symlink. */
+  readonly real: string;
+  /** Undefined where nothing is there. */
+  readonly kind: PathStat["kind"] | undefined;
+}
+
+/** A file's (or folder's) first bytes, with its owner. */
+export interface FileHead extends Owned {
+  readonly bytes: Buffer;
+}
+
+/** A container's files as the check of its entrypoint reads them: symlinks inside the root, heads of files, names near a missing one. */
+export class ProgramFiles {
+  private readonly files: ContainerFiles;
+  private readonly owners = new Map<string, Promise<FileHead | undefined>>();
+
+  /** `files` is its owner's to dispose. */
+  constructor(files: ContainerFiles) {
+    this.files = files;
+  }
+
+  /** Rejects with EngineError. */
+  async find(path: string): Promise<Found> {
+    const stat = await this.stat(path);
+    if (stat?.kind !== "symlink") return { path, real: path, kind: stat?.kind };
+    const real = stat.target ?? path;
+    const target = stat.target === undefined ? undefined : await this.stat(real);
+    return { path, real, kind: target?.kind === "symlink" ? undefined : target?.kind };
+  }
+
+  /** The first part of a path that is there and no folder; undefined where there is none. */
+  async fileOnTheWay(path: string): Promise<string | undefined> {
+    const parts = path.split("/").filter(Boolean);
+    for (let count = 1; count <= parts.length; count++) {
+      const { path: part, kind } = await this.find(`/${parts.slice(0, count).join("/")}`);
+      if (kind !== "directory") return kind === undefined ? undefined : part;
+    }
+    return undefined;
+  }
+
+  /** Undefined where nothing is there. Follows no symlink. */
+  head(path: string, limit = headBytes): Promise<FileHead | undefined> {
+    const known = this.owners.get(path) ?? this.readHead(path, limit);
+    this.owners.set(path, known);
+    return known;
+  }
+
+  /** A small text file, symlinks followed; "" where there is none. */
+  async text(path: string): Promise<string> {
+    const { real, kind } = await this.find(path);
+    return kind === "file" ? ((await this.head(real, textBytes))?.bytes.toString("utf8") ?? "") : "";
+  }
+
+  /** A name in the folder that is nearly the path's own, as a path. */
+  async near(path: string): Promise<string | undefined> {
+    const folder = posix.dirname(path);
+    if ((await this.find(folder)).kind !== "directory") return undefined;
+    const name = nearest(posix.basename(path), await this.files.names((await this.find(folder)).real));
+    return name === undefined ? undefined : posix.join(folder, name);
+  }
+
+  private async stat(path: string): Promise<PathStat | undefined> {
+    try {
+      return await this.files.stat(path);
+    } catch (error) {
+      // The engine refuses a path that leads through a file with the same code as all it cannot do.
+      if (!(error instanceof DfdebugError) || error.code !== "ENGINE_REFUSED" || path === "/") throw error;
+      const parent = await this.find(posix.dirname(path));
+      if (parent.kind === "directory") throw error;
+      return undefined;
+    }
+  }
+
+  private async readHead(path: string, limit: number): Promise<FileHead | undefined> {
+    const found = await this.files.read(path, { follow: false, forStream: false });
+    if (!found) return undefined;
+    try {
+      for await (const { header, content } of readEntries(found.archive)) {
+        const chunks: Buffer[] = [];
+        let length = 0;
+        if (header.type === "file")
+          for await (const chunk of content) {
+            chunks.push(chunk);
+            length += chunk.length;
+            if (length >= limit) break;
+          }
+        const { mode, uid, gid } = header;
+        return { mode, uid, gid, bytes: Buffer.concat(chunks).subarray(0, limit) };
+      }
+      return undefined;
+    } finally {
+      found.archive.destroy();
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { elfProgram } from "../support/elf.js";
+import { describeEngines, docker, expectNothingLeft } from "../support/engines.js";
+import { dfdebug } from "../support/run-dfdebug.js";
+
+interface Report {
+  readonly canRun: boolean;
+  readonly argv: readonly string[];
+  readonly programs: readonly { readonly role: string; readonly real?: string; readonly type?: string }[];
+  readonly findings: readonly {
+    readonly kind: string;
+    readonly message: string;
+    readonly hint?: string;
+    line?: number;
+  }[];
+  readonly lines: Readonly<Record<string, number>>;
+  readonly notes: readonly string[];
+}
+
+const dockerfile = `FROM busybox:latest AS app
+COPY . /app/
+RUN chmod 755 /app/crlf.sh /app/ok.sh /app/foreign /app/glibc /app/text && chmod 700 /app/ok.sh && touch /app/file \\
+ && ln -s /gone /bin/dangling && ln -s ../app/crlf.sh /bin/start
+USER nobdy
+WORKDIR /app
+ENTRYPOINT ["start"]
+CMD ["serve", "-v"]
+`;
+
+describeEngines("dfdebug entrypoint", (engine) => {
+  const id = randomBytes(4).toString("hex");
+  const image = `entrypoint-${id}`;
+  const created: string[] = [];
+  let folder: string;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "dfdebug-entrypoint-"));
+    writeFileSync(join(folder, "Dockerfile"), dockerfile);
+    writeFileSync(join(folder, "crlf.sh"), "#!/bin/sh\r\n");
+    writeFileSync(join(folder, "ok.sh"), "#!/bin/sh\n");
+    writeFileSync(join(folder, "text"), "hello\n");
+    writeFileSync(join(folder, "foreign"), elfProgram({ machine: 22, bits: 64, little: false }));
+    const loader = "/lib64/ld-linux-none.so.2";
+    const machine = process.arch === "arm64" ? 183 : 62;
+    writeFileSync(join(folder, "glibc"), elfProgram({ machine, bits: 64, little: true, loader }));
+    docker(engine, "build", "-q", "-t", image, folder);
+  });
+
+  afterAll(() => {
+    if (created.length > 0) docker(engine, "rm", "-f", ...created);
+    docker(engine, "rmi", "-f", image);
+    rmSync(folder, { recursive: true, force: true });
+    expectNothingLeft(engine);
+  });
+
+  const look = async (name: string, ...flags: string[]): Promise<Report> => {
+    const run = await dfdebug(engine, ["entrypoint", "--json", ...flags, name], { cwd: folder });
+    expect(run.stderr).toBe("");
+    const report = JSON.parse(run.stdout) as Report;
+    expect(run.code).toBe(report.canRun ? 0 : 1);
+    return report;
+  };
+
+  /** A container that is made and never started. */
+  const create = (options: readonly string[], words: readonly string[] = []): string => {
+    const name = `entrypoint-${id}-${String(created.length)}`;
+    created.push(name);
+    docker(engine, "create", "--name", name, ...options, image, ...words);
+    return name;
+  };
+
+  it("says what an image runs, and where its Dockerfile is wrong", async () => {
+    const report = await look(image);
+    expect(report.argv).toEqual(["start", "serve", "-v"]);
+    expect(report.programs).toMatchObject([
+      { role: "program", path: "/bin/start", real: "/app/crlf.sh" },
+      { role: "interpreter", path: "/bin/sh" },
+    ]);
+    expect(report.findings).toMatchObject([
+      { kind: "user-missing", line: 5, hint: "Did you mean nobody?" },
+      { kind: "crlf", line: 7 },
+    ]);
+    expect(report.lines).toEqual({ USER: 5, WORKDIR: 6, ENTRYPOINT: 7, CMD: 8 });
+    const text = await dfdebug(engine, ["entrypoint", image], { cwd: folder });
+    expect(text.stdout).toContain("Dockerfile:5 USER  There is no user nobdy");
+  });
+
+  it("gives no lines of another Dockerfile", async () => {
+    const report = await look("busybox:latest", "-f", "Dockerfile");
+    expect(report).toMatchObject({ canRun: true, lines: {} });
+    expect(report.notes.join()).toContain("it yields another ENTRYPOINT and CMD and USER and WORKDIR");
+  });
+
+  it.each([
+    [["--entrypoint", "/app/text"], [], "not-a-program", "neither an ELF program nor begins with #!"],
+    [["--entrypoint", "/app/file"], [], "not-executable", "/app/file is not executable (mode 0644)"],
+    [["--entrypoint", "/app"], [], "program-is-folder", "/app is a folder"],
+    [["--entrypoint", "/app/file/x"], [], "program-missing", "/app/file/x is not there"],
+    [["--entrypoint", "dangling"], [], "program-missing", "leads to /gone, which is not there"],
+    [["--entrypoint", "./foreign"], [], "wrong-architecture", "is for s390x"],
+    [["--entrypoint", "/app/glibc"], [], "loader-missing", "needs the loader /lib64/ld-linux-none.so.2"],
+    [
+      ["--entrypoint", "/bin/sh"],
+      ["-c", "cd /tmp && exec crnod"],
+      "program-missing",
+      "first command crnod is in no folder",
+    ],
+    [
+      ["--user", "nobody", "--entrypoint", "/app/ok.sh"],
+      [],
+      "not-executable",
+      "not executable for nobody (mode 0700, owner 0:0)",
+    ],
+    [["--user", "0:wheell", "--entrypoint", "/app/ok.sh"], [], "group-missing", "There is no group wheell"],
+  ] as const)("finds what is wrong with %j %j", async (options, words, kind, message) => {
+    const { findings } = await look(create(["--user", "0", ...options], words));
+    expect(findings.map((finding) => finding.kind)).toContain(kind);
+    expect(findings.map((finding) => finding.message).join("\n")).toContain(message);
+  });
+
+  it("keeps the lines of what the container has from its image", async () => {
+    const { canRun, lines, programs } = await look(create(["--user", "0", "--entrypoint", "/app/ok.sh"]));
+    expect(canRun).toBe(true);
+    expect(lines).toEqual({ WORKDIR: 6 });
+    expect(programs.at(-1)).toMatchObject({ role: "interpreter", path: "/bin/sh" });
+  });
+
+  it("finds a file in the working directory's place", async () => {
+    const made = create(["--user", "0"]);
+    const odd = docker(engine, "commit", "-c", "WORKDIR /app/file/sub", made);
+    try {
+      expect((await look(odd)).findings).toMatchObject([{ kind: "workdir-is-file" }, { kind: "crlf" }]);
+    } finally {
+      docker(engine, "rmi", odd);
+    }
+  });
+});
