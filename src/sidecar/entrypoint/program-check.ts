@@ -47,13 +47,8 @@ export class ProgramCheck {
       const where = name.includes("/")
         ? "is not there"
         : `is in no folder of PATH (${this.context.searched.join(":")})`;
-      const dangling =
-        found && found.real !== found.path ? `: it is a symlink that leads to ${found.real}, which is not there` : "";
-      this.add(
-        kind,
-        `${label[role]}${name} ${dangling === "" ? where : "cannot be found"}${dangling}`,
-        await this.hintFor(name, role),
-      );
+      const dangling = found && danglingText(found);
+      this.add(kind, `${label[role]}${name} ${dangling ?? where}`, await this.hintFor(name, role));
       return;
     }
     const { path, real, kind } = found;
@@ -178,7 +173,7 @@ export class ProgramCheck {
       const found = await files.find(posix.join(folder, name));
       if (found.kind !== "file") {
         // A symlink that leads nowhere says more than nothing at all.
-        if (found.real !== found.path) second ??= found;
+        if (found.real !== found.path || found.isLoop) second ??= found;
         continue;
       }
       const head = await files.head(found.real);
@@ -196,8 +191,9 @@ export class ProgramCheck {
     if (/\s/.test(name)) return "The exec form takes the program and each argument as words of their own.";
     const places = name.includes("/")
       ? [posix.resolve(directory, name)]
-      : [directory, ...searched].map((folder) => posix.join(folder, name));
-    if (!name.includes("/") && (await files.find(places[0] ?? "/")).kind === "file")
+      : searched.map((folder) => posix.join(folder, name));
+    const beside = posix.join(directory, name);
+    if (role === "program" && !name.includes("/") && (await files.find(beside)).kind === "file")
       return `It is in the working directory, which is not searched: write ./${name}.`;
     for (const place of places) {
       const on = await files.fileOnTheWay(posix.dirname(place));
@@ -205,6 +201,7 @@ export class ProgramCheck {
       const near = await files.near(place);
       if (near !== undefined && near !== place) return `Did you mean ${near}?`;
     }
+    if (role === "interpreter" && /(^|\/)bash$/.test(name)) return "Install bash, or write the script for sh.";
     return undefined;
   }
 
@@ -215,6 +212,11 @@ export class ProgramCheck {
 
 function elfType({ architecture, bits, loader }: ElfHead): string {
   return `ELF ${architecture ?? `of another architecture, ${String(bits)} bits`}, ${loader === undefined ? "static" : "dynamic"}`;
+}
+
+function danglingText({ path, real, isLoop }: Found): string | undefined {
+  if (isLoop) return "cannot be found: it is a symlink that leads in circles";
+  return real === path ? undefined : `cannot be found: it is a symlink that leads to ${real}, which is not there`;
 }
 
 function octal(mode: number): string {
