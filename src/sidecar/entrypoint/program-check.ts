@@ -16,6 +16,9 @@ export interface ProgramContext {
   readonly architecture: string;
 }
 
+/** A loader is only looked for. */
+type StartedRole = Exclude<Program["role"], "loader">;
+
 /** The kernel follows no more scripts whose interpreters are scripts. */
 const mostInterpreters = 5;
 
@@ -32,18 +35,16 @@ export class ProgramCheck {
   }
 
   /** Rejects with EngineError. */
-  async check(name: string, role: Program["role"], depth = 0): Promise<void> {
+  async check(name: string, role: StartedRole, depth = 0): Promise<void> {
     const found = name.includes("/") ? await this.atPath(name) : await this.inPath(name);
     const label = {
       program: "",
       script: "The shell's first command ",
       interpreter: "The interpreter ",
-      loader: "The loader ",
     };
     if (found?.kind === undefined) {
       this.programs.push({ role, name, path: undefined, real: undefined, type: undefined });
-      const kind =
-        role === "interpreter" ? "interpreter-missing" : role === "loader" ? "loader-missing" : "program-missing";
+      const kind = role === "interpreter" ? "interpreter-missing" : "program-missing";
       const where = name.includes("/")
         ? "is not there"
         : `is in no folder of PATH (${this.context.searched.join(":")})`;
@@ -72,7 +73,7 @@ export class ProgramCheck {
     const elf = readElf(head.bytes);
     if (elf) {
       this.programs.push({ ...program, type: elfType(elf) });
-      await this.loadElf(path ?? program.name, elf, program.role);
+      await this.loadElf(path ?? program.name, elf);
       return;
     }
     const shebang = readShebang(head.bytes);
@@ -92,7 +93,7 @@ export class ProgramCheck {
     this.add("not-a-program", `${path ?? program.name} ${why}`, hint);
   }
 
-  private async loadElf(path: string, elf: ElfHead, role: Program["role"]): Promise<void> {
+  private async loadElf(path: string, elf: ElfHead): Promise<void> {
     const { architecture } = this.context;
     if (!elf.isProgram) {
       this.add("not-a-program", `${path} is an ELF file, but no program (an object file or a core dump)`, undefined);
@@ -104,8 +105,7 @@ export class ProgramCheck {
         `${path} is for ${elf.architecture ?? "an architecture that docker has no name for"}, and the engine runs ${architecture}`,
         `Build for linux/${architecture} (--platform), or give the engine's machine an emulator (binfmt_misc).`,
       );
-    // The loader is loaded by the kernel itself, whatever it names.
-    if (elf.loader === undefined || elf.loader === "" || role === "loader") return;
+    if (elf.loader === undefined || elf.loader === "") return;
     const { path: loader, real, kind } = await this.context.files.find(elf.loader);
     const isThere = kind === "file";
     this.programs.push({
@@ -183,7 +183,7 @@ export class ProgramCheck {
     return second;
   }
 
-  private async hintFor(name: string, role: Program["role"]): Promise<string | undefined> {
+  private async hintFor(name: string, role: StartedRole): Promise<string | undefined> {
     const { files, directory, searched } = this.context;
     if (name.startsWith("["))
       return "The exec form is JSON, with double quotes; anything else is a command for the shell.";
