@@ -16,6 +16,9 @@ export interface ProgramContext {
   readonly architecture: string;
 }
 
+/** A loader is only looked for. */
+type StartedRole = Exclude<Program["role"], "loader">;
+
 /** The kernel follows no more scripts whose interpreters are scripts. */
 const mostInterpreters = 5;
 
@@ -32,28 +35,21 @@ export class ProgramCheck {
   }
 
   /** Rejects with EngineError. */
-  async check(name: string, role: Program["role"], depth = 0): Promise<void> {
+  async check(name: string, role: StartedRole, depth = 0): Promise<void> {
     const found = name.includes("/") ? await this.atPath(name) : await this.inPath(name);
     const label = {
       program: "",
       script: "The shell's first command ",
       interpreter: "The interpreter ",
-      loader: "The loader ",
     };
     if (found?.kind === undefined) {
       this.programs.push({ role, name, path: undefined, real: undefined, type: undefined });
-      const kind =
-        role === "interpreter" ? "interpreter-missing" : role === "loader" ? "loader-missing" : "program-missing";
+      const kind = role === "interpreter" ? "interpreter-missing" : "program-missing";
       const where = name.includes("/")
         ? "is not there"
         : `is in no folder of PATH (${this.context.searched.join(":")})`;
-      const dangling =
-        found && found.real !== found.path ? `: it is a symlink that leads to ${found.real}, which is not there` : "";
-      this.add(
-        kind,
-        `${label[role]}${name} ${dangling === "" ? where : "cannot be found"}${dangling}`,
-        await this.hintFor(name, role),
-      );
+      const dangling = found && danglingText(found);
+      this.add(kind, `${label[role]}${name} ${dangling ?? where}`, await this.hintFor(name, role));
       return;
     }
     const { path, real, kind } = found;
@@ -77,7 +73,7 @@ export class ProgramCheck {
     const elf = readElf(head.bytes);
     if (elf) {
       this.programs.push({ ...program, type: elfType(elf) });
-      await this.loadElf(path ?? program.name, elf, program.role);
+      await this.loadElf(path ?? program.name, elf);
       return;
     }
     const shebang = readShebang(head.bytes);
@@ -97,7 +93,7 @@ export class ProgramCheck {
     this.add("not-a-program", `${path ?? program.name} ${why}`, hint);
   }
 
-  private async loadElf(path: string, elf: ElfHead, role: Program["role"]): Promise<void> {
+  private async loadElf(path: string, elf: ElfHead): Promise<void> {
     const { architecture } = this.context;
     if (!elf.isProgram) {
       this.add("not-a-program", `${path} is an ELF file, but no program (an object file or a core dump)`, undefined);
@@ -109,8 +105,7 @@ export class ProgramCheck {
         `${path} is for ${elf.architecture ?? "an architecture that docker has no name for"}, and the engine runs ${architecture}`,
         `Build for linux/${architecture} (--platform), or give the engine's machine an emulator (binfmt_misc).`,
       );
-    // The loader is loaded by the kernel itself, whatever it names.
-    if (elf.loader === undefined || elf.loader === "" || role === "loader") return;
+    if (elf.loader === undefined || elf.loader === "") return;
     const { path: loader, real, kind } = await this.context.files.find(elf.loader);
     const isThere = kind === "file";
     this.programs.push({
@@ -178,7 +173,7 @@ export class ProgramCheck {
       const found = await files.find(posix.join(folder, name));
       if (found.kind !== "file") {
         // A symlink that leads nowhere says more than nothing at all.
-        if (found.real !== found.path) second ??= found;
+        if (found.real !== found.path || found.isLoop) second ??= found;
         continue;
       }
       const head = await files.head(found.real);
@@ -188,7 +183,7 @@ export class ProgramCheck {
     return second;
   }
 
-  private async hintFor(name: string, role: Program["role"]): Promise<string | undefined> {
+  private async hintFor(name: string, role: StartedRole): Promise<string | undefined> {
     const { files, directory, searched } = this.context;
     if (name.startsWith("["))
       return "The exec form is JSON, with double quotes; anything else is a command for the shell.";
@@ -196,8 +191,9 @@ export class ProgramCheck {
     if (/\s/.test(name)) return "The exec form takes the program and each argument as words of their own.";
     const places = name.includes("/")
       ? [posix.resolve(directory, name)]
-      : [directory, ...searched].map((folder) => posix.join(folder, name));
-    if (!name.includes("/") && (await files.find(places[0] ?? "/")).kind === "file")
+      : searched.map((folder) => posix.join(folder, name));
+    const beside = posix.join(directory, name);
+    if (role === "program" && !name.includes("/") && (await files.find(beside)).kind === "file")
       return `It is in the working directory, which is not searched: write ./${name}.`;
     for (const place of places) {
       const on = await files.fileOnTheWay(posix.dirname(place));
@@ -205,6 +201,7 @@ export class ProgramCheck {
       const near = await files.near(place);
       if (near !== undefined && near !== place) return `Did you mean ${near}?`;
     }
+    if (role === "interpreter" && /(^|\/)bash$/.test(name)) return "Install bash, or write the script for sh.";
     return undefined;
   }
 
@@ -215,6 +212,11 @@ export class ProgramCheck {
 
 function elfType({ architecture, bits, loader }: ElfHead): string {
   return `ELF ${architecture ?? `of another architecture, ${String(bits)} bits`}, ${loader === undefined ? "static" : "dynamic"}`;
+}
+
+function danglingText({ path, real, isLoop }: Found): string | undefined {
+  if (isLoop) return "cannot be found: it is a symlink that leads in circles";
+  return real === path ? undefined : `cannot be found: it is a symlink that leads to ${real}, which is not there`;
 }
 
 function octal(mode: number): string {

@@ -18,6 +18,8 @@ export interface Found {
   readonly real: string;
   /** Undefined where nothing is there. */
   readonly kind: PathStat["kind"] | undefined;
+  /** A symlink that leads in circles. */
+  readonly isLoop: boolean;
 }
 
 /** A file's (or folder's) first bytes, with its owner. */
@@ -38,10 +40,11 @@ export class ProgramFiles {
   /** Rejects with EngineError. */
   async find(path: string): Promise<Found> {
     const stat = await this.stat(path);
-    if (stat?.kind !== "symlink") return { path, real: path, kind: stat?.kind };
-    const real = stat.target ?? path;
-    const target = stat.target === undefined ? undefined : await this.stat(real);
-    return { path, real, kind: target?.kind === "symlink" ? undefined : target?.kind };
+    if (stat?.kind !== "symlink") return { path, real: path, kind: stat?.kind, isLoop: false };
+    if (stat.target === undefined) return { path, real: path, kind: undefined, isLoop: true };
+    const target = await this.stat(stat.target);
+    const isLoop = target?.kind === "symlink";
+    return { path, real: stat.target, kind: isLoop ? undefined : target?.kind, isLoop };
   }
 
   /** The first part of a path that is there and no folder; undefined where there is none. */
@@ -82,8 +85,10 @@ export class ProgramFiles {
       // The engine refuses a path that leads through a file with the same code as all it cannot do.
       if (!(error instanceof DfdebugError) || error.code !== "ENGINE_REFUSED" || path === "/") throw error;
       const parent = await this.find(posix.dirname(path));
-      if (parent.kind === "directory") throw error;
-      return undefined;
+      if (parent.kind !== "directory") return undefined;
+      // So does a symlink that leads in circles.
+      if (!(await this.files.names(parent.real)).includes(posix.basename(path))) throw error;
+      return { kind: "symlink", size: 0, target: undefined };
     }
   }
 
