@@ -29,7 +29,8 @@ describeEngines("dfdebug debug on a terminal", (engine) => {
     terminal.resize(71, 20);
     terminal.type("until [ \"$(stty size)\" = '20 71' ]; do sleep 0.05; done; echo resized''\r");
     await terminal.expect("\nresized\n");
-    terminal.type("echo begun''; sleep 1000\r");
+    // What says so is the command itself: a Ctrl-C before it has the terminal would be the shell's.
+    terminal.type("sh -c \"echo begun''; exec sleep 1000\"\r");
     await terminal.expect("\nbegun\n");
     terminal.type("\x03");
     await terminal.expect(/ # $/);

@@ -87,6 +87,11 @@ export class BuildkitBuild implements Build {
   /** How often the context changed on disk. */
   private contextVersion = 0;
   private readonly failures = new Map<number, SolvedFailure>();
+  /**
+   * The steps of ops that have failed, in any plan. BuildKit runs equal work once in a build: an op that became another one
+   * (its context was read again) and still does the same fails at once, and the error names the first one.
+   */
+  private readonly failedOps = new Map<string, Step>();
   private readonly reports = new Map<number, StepFailure>();
   private finished = false;
   private prepares = false;
@@ -312,6 +317,7 @@ export class BuildkitBuild implements Build {
     if (digest) await status.until(() => status.ended(digest) !== undefined, 300);
     status.finishStep(blamed, "failed", 0);
     this.failures.set(blamed.number, solved);
+    if (digest) this.failedOps.set(digest, blamed);
     const failure = await describeFailure({
       solved,
       step: blamed,
@@ -327,12 +333,20 @@ export class BuildkitBuild implements Build {
     return failure;
   }
 
+  /** A step of an earlier plan in this one. */
+  private sameStep(old: Step | undefined): Step | undefined {
+    return this.steps.find(
+      ({ stage, instruction }) => stage.label === old?.stage.label && instruction.source === old.instruction.source,
+    );
+  }
+
   /** The step that an error is about: by the vertex in its details, else (20.10) by the vertex that the stream says failed. */
   private async blame(error: CallError, wanted: Step | undefined): Promise<Step | undefined> {
     const { status } = this.parts;
     const pick = (digest: string): Step | undefined => {
       const steps = this.planned.stepsOf(digest);
-      return (wanted && steps.includes(wanted) ? wanted : steps[0]) ?? this.planned.userOf(digest);
+      const own = (wanted && steps.includes(wanted) ? wanted : steps[0]) ?? this.planned.userOf(digest);
+      return own ?? this.sameStep(this.failedOps.get(digest));
     };
     if (error.vertex) return pick(error.vertex);
     await status.until(() => status.failed().some((digest) => pick(digest)), 1000);
@@ -340,7 +354,8 @@ export class BuildkitBuild implements Build {
       const step = pick(digest);
       if (step) return step;
     }
-    return undefined;
+    // 20.10 says only once what has failed.
+    return this.sameStep([...this.failedOps.values()].at(-1));
   }
 }
 
