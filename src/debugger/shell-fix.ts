@@ -21,12 +21,17 @@ const wrappers = new Set(["sudo", "env", "exec", "time", "nice", "nohup", "comma
 
 /**
  * What to offer after a shell at a failed RUN: the last command that worked there, with the ones that worked before it and
- * may have made that possible. Undefined where nothing worked that could stand in a Dockerfile.
+ * may have made that possible. `shell` is the step's SHELL, by which its instruction was typed. Undefined where nothing worked that could stand in a Dockerfile.
  */
-export function shellFix(instruction: Instruction, commands: readonly ShellCommand[]): ShellFix | undefined {
-  const original = joinedShellText(instruction) ?? shellText(instruction);
+export function shellFix(
+  instruction: Instruction,
+  commands: readonly ShellCommand[],
+  shell: readonly string[],
+): ShellFix | undefined {
+  const whole = shellText(instruction, shell).trim();
+  const original = joinedShellText(instruction) ?? whole;
   const worked = commands.filter(({ exitCode }) => exitCode === 0).map(({ text }) => text.trim());
-  const isOriginal = (text: string): boolean => text === original.trim() || text === shellText(instruction).trim();
+  const isOriginal = (text: string): boolean => text === original.trim() || text === whole;
   const lastAt = worked.findLastIndex((text) => isOriginal(text) || isChange(text));
   const last = worked[lastAt];
   if (last === undefined) return undefined;

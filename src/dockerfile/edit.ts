@@ -2,7 +2,7 @@ import type { Dockerfile, Instruction } from "./syntax.js";
 
 export { unifiedDiff } from "./diff.js";
 export { fixRun } from "./fix-run.js";
-export { joinedShellText, shellText } from "./shell-text.js";
+export { joinedShellText, scriptShell, shellText } from "./shell-text.js";
 
 /**
  * The Dockerfile's text with one instruction replaced. What stands around it stays byte for byte; the new text takes the

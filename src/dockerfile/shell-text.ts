@@ -81,6 +81,13 @@ export function shellQuote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+/** SHELL as it runs a script: its options without `-c`, which takes a text. */
+export function scriptShell(shell: readonly string[]): string[] {
+  return shell
+    .map((word) => (/^-[a-z]*c[a-z]*$/.test(word) ? word.replace("c", "") : word))
+    .filter((word) => word !== "-");
+}
+
 /**
  * What a bare heredoc's body is given to at a prompt: its `#!` program, or the shell. There it must be quoted, for
  * BuildKit expands nothing in it.
@@ -89,13 +96,14 @@ export function heredocProgram(instruction: Instruction, shell: readonly string[
   const [heredoc] = instruction.heredocs;
   const program = /^#!\s*([^\r\n]+)/.exec(heredoc?.content ?? "")?.[1]?.trim();
   const operator = heredoc?.chomp === true ? "<<-" : "<<";
-  return `${program ?? shellQuote(shell[0] ?? "sh")} ${operator}'${heredoc?.name ?? "EOF"}'`;
+  const ownShell = scriptShell(shell.length > 0 ? shell : ["sh"]);
+  return `${program ?? ownShell.map(shellQuote).join(" ")} ${operator}'${heredoc?.name ?? "EOF"}'`;
 }
 
 /**
  * The command of a RUN as people type it at a prompt: without flags, continuations kept (as backslashes) and comment
  * lines left out, heredocs with their bodies. Exec form becomes quoted words; a heredoc alone is given to its `#!`
- * program or to `shell` (default sh), for alone it does nothing at a prompt. Lines end with line feeds; no line feed
+ * program or to `shell` with its options (default sh), for alone it does nothing at a prompt. Lines end with line feeds; no line feed
  * stands at the end.
  */
 export function shellText(instruction: Instruction, shell: readonly string[] = ["sh"]): string {

@@ -221,11 +221,12 @@ export async function offerFix(context: CommandContext, outcome: ShellOutcome): 
   const { session, stopped } = context;
   const { instruction } = stopped.step;
   if (instruction.keyword !== "RUN" || stopped.reason !== "failure") return;
-  const fix = shellFix(instruction, outcome.commands);
-  const command = fix && (await chooseFix(context, fix));
+  const { shell } = await session.build.configuration(stopped.step, "before");
+  const fix = shellFix(instruction, outcome.commands, shell);
+  const command = fix && (await chooseFix(context, fix, shell));
   if (command === undefined) return;
   const { escape } = session.build.dockerfile;
-  await retryWith(context, fixRun(instruction, command, { escape }), stopped.step);
+  await retryWith(context, fixRun(instruction, command, { shell, escape }), stopped.step);
 }
 
 /** Runs changed text as the step; on success shows the change, writes it on a yes, and the build goes on. */

@@ -3,14 +3,21 @@ import type { ShellFix } from "../shell-fix.js";
 import type { CommandContext } from "./command.js";
 
 /** The command to retry the step with; undefined where the user wants none. */
-export async function chooseFix({ stopped, io }: CommandContext, fix: ShellFix): Promise<string | undefined> {
+export async function chooseFix(
+  { stopped, io }: CommandContext,
+  fix: ShellFix,
+  shell: readonly string[],
+): Promise<string | undefined> {
   const { instruction, number } = stopped.step;
   const step = `step ${String(number)}`;
-  const shown = (command: string): string => `\`${command.replaceAll("\n", " ")}\``;
+  const shown = (command: string): string => {
+    const [first = "", ...rest] = command.split("\n");
+    return rest.length === 0 ? `\`${first}\`` : `\`${first}\` and ${String(rest.length)} more lines`;
+  };
   switch (fix.kind) {
     case "same": {
       const again = await io.confirm(`The same command ended with 0 there. Run ${step} again?`, true);
-      return again ? shellText(instruction) : undefined;
+      return again ? shellText(instruction, shell) : undefined;
     }
     case "replace": {
       const wanted = await io.confirm(`${shown(fix.command)} ended with 0 there. Retry ${step} with it?`, true);

@@ -9,6 +9,7 @@ function offer(run: string, ...commands: string[]): ShellFix | undefined {
   return shellFix(
     instruction,
     commands.map((text) => ({ text: text.replace(/^!/, ""), exitCode: text.startsWith("!") ? 1 : 0 })),
+    ["/bin/bash", "-euo", "pipefail", "-c"],
   );
 }
 
@@ -46,6 +47,12 @@ describe("a fix from the shell", () => {
 
   it("is the instruction itself where nothing was done before it", () => {
     expect(offer("npm ci", "!npm ci", "ls", "npm ci")).toEqual({ kind: "same" });
+  });
+
+  it("is the instruction itself where a heredoc is run as it was typed", () => {
+    expect(offer("<<EOF\nfalse\ntrue\nEOF", "/bin/bash -euo pipefail <<'EOF'\nfalse\ntrue\nEOF")).toEqual({
+      kind: "same",
+    });
   });
 
   it("may stand before the instruction or in its place where it is another program", () => {

@@ -1,3 +1,4 @@
+import { scriptShell } from "../../../dockerfile/edit.js";
 import type { StepContainer } from "../../../engine/engine.js";
 import { startupFile } from "./startup.js";
 
@@ -44,16 +45,8 @@ export async function prepareLaunch(
   const first = container.toolbox.available ? "/.dfdebug/bin/sh" : (candidates[0] ?? "/bin/sh");
   return {
     argv: [first, "-c", launcher, "sh", startupPath, ...candidates],
-    scriptCommand: scriptPath && [...interpreter(shell, isInteractive), scriptPath].join(" "),
+    scriptCommand: scriptPath && [...(isInteractive ? scriptShell(shell) : ["sh"]), scriptPath].join(" "),
   };
-}
-
-/** The step's SHELL as it runs a file: its options without `c`. */
-function interpreter(shell: readonly string[], isShell: boolean): string[] {
-  if (!isShell) return ["sh"];
-  return shell
-    .map((word) => (/^-[a-z]*c[a-z]*$/.test(word) ? word.replace("c", "") : word))
-    .filter((word) => word !== "-");
 }
 
 /**
