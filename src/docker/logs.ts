@@ -6,7 +6,7 @@ import { dialError } from "./errors.js";
 import { engineEvents, type EventOptions } from "./events.js";
 import { follow } from "./follow.js";
 import { logSplitter, type LogMessage } from "./log-messages.js";
-import { toApiTimestamp } from "./timestamps.js";
+import { laterTimestamp, toApiTimestamp } from "./timestamps.js";
 
 export interface LogOptions {
   /** `all`, or a number of lines. */
@@ -124,8 +124,10 @@ async function nextRun(
   if (!waits) {
     // `docker stop`, `kill` and `restart` send a signal, which the engine tells of.
     const filters = { container, event: ["kill"] };
-    if (!(await happened(connection, { filters, since: toApiTimestamp(StartedAt), until: finished, signal })))
-      return undefined;
+    const started = toApiTimestamp(StartedAt);
+    // What lives for a moment only is noted as ended before it is noted as started; the engine refuses such a span.
+    const until = laterTimestamp(started, finished);
+    if (!(await happened(connection, { filters, since: started, until, signal }))) return undefined;
   }
   const patience = waits ? undefined : AbortSignal.timeout(restartPatience);
   const waiting = AbortSignal.any([signal, patience].filter((entry) => entry !== undefined));

@@ -71,3 +71,14 @@ export function toApiTimestamp(time: string): string | undefined {
   const date = parseDate(time);
   return date === undefined ? undefined : format(date);
 }
+
+/** The later of two of `seconds.nanoseconds`; the other one where one is undefined. */
+export function laterTimestamp(a: string | undefined, b: string | undefined): string | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return nanoseconds(a) > nanoseconds(b) ? a : b;
+}
+
+function nanoseconds(timestamp: string): bigint {
+  const [whole = "0", decimals] = timestamp.split(".");
+  return BigInt(whole) * second + fraction(decimals);
+}

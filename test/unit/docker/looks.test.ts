@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { parseFilters } from "../../../src/docker/events.js";
 import { logSplitter, type LogMessage } from "../../../src/docker/log-messages.js";
 import { usageOf, type StatsSample } from "../../../src/docker/stats.js";
-import { parseTimestamp, toApiTimestamp } from "../../../src/docker/timestamps.js";
+import { laterTimestamp, parseTimestamp, toApiTimestamp } from "../../../src/docker/timestamps.js";
 
 describe("docker's grammar of time", () => {
   const now = Date.parse("2026-01-02T12:00:00Z");
@@ -36,6 +36,13 @@ describe("docker's grammar of time", () => {
   it("takes what engines print", () => {
     expect(toApiTimestamp("2026-01-02T12:00:00.1Z")).toBe("1767355200.100000000");
     expect(toApiTimestamp("")).toBeUndefined();
+  });
+
+  it("orders two moments by their value", () => {
+    expect(laterTimestamp("99.9", "100.000000001")).toBe("100.000000001");
+    expect(laterTimestamp("100.1", "100.090000000")).toBe("100.1");
+    expect(laterTimestamp(undefined, "1.5")).toBe("1.5");
+    expect(laterTimestamp("1.5", undefined)).toBe("1.5");
   });
 });
 
