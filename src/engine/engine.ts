@@ -118,7 +118,7 @@ export interface Build extends AsyncDisposable {
   subscribe(listener: (event: BuildEvent) => void): () => void;
   /** Runs everything the target needs with the engine's own parallelism; does not export. */
   runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome>;
-  /** Runs up to and including `step`. An engine may keep a failure as long as the build, and give it again. */
+  /** Runs up to and including `step`; what failed before is run again. */
   run(step: Step, options: { signal?: AbortSignal }): Promise<StepResult>;
   /**
    * Plans again with another text of the Dockerfile: `steps` and `dockerfile` are new afterwards, and steps whose work did

@@ -69,7 +69,7 @@ export const actCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "retry [STEP]",
     summary: "edit the step's instruction and run it as a real step",
-    help: "The instruction in an editable line (a script's next line is taken for it, as it stands); it runs as a real step of the build. When it succeeds the change is shown, written on a yes, and the build goes on.",
+    help: "The instruction in an editable line (a script's next line is taken for it, as it stands); it runs as a real step of the build, also when it was left as it is. When it succeeds the change is shown, written on a yes, and the build goes on.",
     completes: ["spec"],
     async run(context, args) {
       const step = args[0] === undefined ? context.stopped.step : stepNamed(args[0], context);
@@ -84,7 +84,9 @@ export const actCommands: readonly DebuggerCommand[] = [
           hint: "Run the corrected command in `shell`: it is offered as the fix.",
         });
       const { escape } = context.session.build.dockerfile;
-      await retryWith(context, command === undefined ? answer : fixRun(instruction, answer, { escape }), step);
+      // A pasted line of a Dockerfile, or a script's: its keyword is there already.
+      const isWhole = command === undefined || /^RUN\s/.test(answer);
+      await retryWith(context, isWhole ? answer : fixRun(instruction, answer, { escape }), step);
     },
   },
   {

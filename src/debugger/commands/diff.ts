@@ -63,7 +63,7 @@ interface Compared {
 async function failedStep({ session, stopped }: CommandContext): Promise<Compared> {
   const after = await session.build.dirty(stopped.step, {});
   const before = await session.build.before(stopped.step, {});
-  return { before, after, title: `Step ${String(stopped.step.number)}, before it failed,` };
+  return { before, after, title: `Step ${String(stopped.step.number)} (before it failed)` };
 }
 
 async function builtSteps(

@@ -8,7 +8,7 @@ export const movementCommands: readonly DebuggerCommand[] = [
     aliases: ["c"],
     usage: "continue",
     summary: "run to the next breakpoint, a failure or the end",
-    help: "A step that failed stays failed until its instruction or what it reads is another one: BuildKit keeps a failure as long as the build. Without a breakpoint ahead the rest of the build runs with the engine's full parallelism, and the image is made.",
+    help: "A step that failed is run again. Without a breakpoint ahead the rest of the build runs with the engine's full parallelism, and the image is made.",
     repeats: true,
     async run(context) {
       if (await settleFix(context)) await context.session.continue();

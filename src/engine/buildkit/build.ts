@@ -1,5 +1,4 @@
-import type { Metadata } from "@grpc/grpc-js";
-import { ContainerError, EngineError } from "../../errors.js";
+import { EngineError } from "../../errors.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { Lifetime } from "../../lifetime.js";
@@ -25,15 +24,17 @@ import type { BuildkitConnection } from "./connection.js";
 import { DirtyState } from "./dirty-state.js";
 import { exportState } from "./export.js";
 import { CallError } from "./failures.js";
-import { describeFailure, planError } from "./failure-report.js";
+import { planError } from "./failure-report.js";
 import type { Result } from "./gen/gateway.js";
 import { GatewayContainer } from "./container.js";
 import { containerSpec, dirtyRootId, ToolboxMounter } from "./environment.js";
 import { planGraph, type PlannedGraph, type StateSource } from "./planned-graph.js";
 import type { AskedRegistries } from "./registry-failure.js";
-import type { Solver, SolvedFailure } from "./solver.js";
+import type { OpenSolve } from "./open-solve.js";
+import type { SolvedFailure } from "./solver.js";
 import type { BuildkitState } from "./state.js";
 import type { StatusReader } from "./status.js";
+import { StepFailures } from "./step-failures.js";
 import type { BuildSession } from "./build-session.js";
 
 /** Everything that `BuildkitEngine.open` has set up for one build. */
@@ -41,15 +42,14 @@ export interface BuildParts {
   readonly request: BuildRequest;
   readonly connection: BuildkitConnection;
   readonly session: BuildSession;
-  readonly metadata: Metadata;
   readonly status: StatusReader;
   readonly capabilities: Promise<EngineCapabilities>;
-  /** The Control.Solve that lasts as long as the build; resolves with the exporter's answer after `Return`. */
-  readonly outcome: Promise<Readonly<Record<string, string>>>;
-  readonly ref: string;
+  /** The first solve. */
+  readonly solve: OpenSolve;
+  /** Opens another one, whose progress goes to `status` from then on. */
+  readonly openSolve: () => OpenSolve;
   readonly lifetime: Lifetime;
   readonly emitter: BuildEvents;
-  readonly solver: Solver;
   readonly registries: AskedRegistries;
 }
 
@@ -75,39 +75,36 @@ export class BuildEvents {
 /** Milliseconds after which nobody waits for a step to begin. */
 const longestStep = 3_600_000;
 
-/** A build on BuildKit that can be stopped anywhere: one open Control.Solve, of which dfdebug is the frontend. */
+/**
+ * A build on BuildKit that can be stopped anywhere: an open Control.Solve, of which dfdebug is the frontend. A step that
+ * failed is run again in another one, where all that was built comes from the cache.
+ */
 export class BuildkitBuild implements Build {
   private readonly parts: BuildParts;
-  private readonly solver: Solver;
-  private readonly source: StateSource;
-  private readonly toolbox: ToolboxMounter;
+  private readonly failures: StepFailures;
+  private solve: OpenSolve;
+  private toolbox: ToolboxMounter;
   private planned: PlannedGraph;
   /** How often the build was planned; later plans ask for their files under new names. */
   private plans = 1;
   /** How often the context changed on disk. */
   private contextVersion = 0;
-  private readonly failures = new Map<number, SolvedFailure>();
-  /**
-   * The steps of ops that have failed, in any plan. BuildKit runs equal work once in a build: an op that became another one
-   * (its context was read again) and still does the same fails at once, and the error names the first one.
-   */
-  private readonly failedOps = new Map<string, Step>();
-  private readonly reports = new Map<number, StepFailure>();
   private finished = false;
   private prepares = false;
+  private reopening: Promise<void> | undefined;
 
   private constructor(parts: BuildParts, planned: PlannedGraph) {
     this.parts = parts;
-    this.solver = parts.solver;
-    this.source = { solver: parts.solver, bridge: parts.connection.bridge, metadata: parts.metadata };
+    this.solve = parts.solve;
     this.planned = planned;
-    this.toolbox = new ToolboxMounter(parts.request.toolbox, parts.solver, parts.session);
+    this.failures = new StepFailures(parts.status);
+    this.toolbox = new ToolboxMounter(parts.request.toolbox, parts.solve.solver, parts.session);
     parts.status.setPlan(planned, new Set());
   }
 
   /** Plans the build: runs the frontend, which reads the Dockerfile and the base images' configurations. */
   static async plan(parts: BuildParts, signal: AbortSignal | undefined): Promise<BuildkitBuild> {
-    return new BuildkitBuild(parts, await solvePlan(parts, parts.request.dockerfile, 1, signal));
+    return new BuildkitBuild(parts, await solvePlan(parts, parts.solve, parts.request.dockerfile, 1, signal));
   }
 
   get dockerfile(): Dockerfile {
@@ -127,10 +124,11 @@ export class BuildkitBuild implements Build {
   }
 
   async runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome> {
+    await this.dropFailures(this.steps);
     this.prepareForFailure();
     this.finishEmptyBases();
     this.parts.status.forgetFailures();
-    const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
+    const solved = await this.solve.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
     if (solved.status === "failed") {
       const failure = await this.report(solved, undefined, options.signal);
       this.parts.status.skipRest();
@@ -142,12 +140,13 @@ export class BuildkitBuild implements Build {
 
   async run(step: Step, options: { signal?: AbortSignal }): Promise<StepResult> {
     const { status } = this.parts;
+    await this.dropFailures([...this.planned.ancestors(step), step]);
     const place = this.planned.place(step);
     const started = performance.now();
     this.prepareForFailure();
     this.finishEmptyBases();
     status.forgetFailures();
-    const solved = await this.solver.solve(place.after, this.planned.graph, options.signal);
+    const solved = await this.solve.solver.solve(place.after, this.planned.graph, options.signal);
     if (solved.status === "failed")
       return { status: "failed", failure: await this.report(solved, step, options.signal) };
     // The stream lags a little behind the answer; it alone knows what came from the cache.
@@ -162,17 +161,13 @@ export class BuildkitBuild implements Build {
   async replan(source: string, options: { signal?: AbortSignal; contextChanged?: boolean }): Promise<void> {
     const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
     if (options.contextChanged) await this.parts.session.readDockerignoreAgain();
-    const asked = await solvePlan(this.parts, dockerfile, this.plans + 1, options.signal);
+    const asked = await solvePlan(this.parts, this.solve, dockerfile, this.plans + 1, options.signal);
     this.plans += 1;
     if (options.contextChanged) this.contextVersion += 1;
     const planned = this.contextVersion === 0 ? asked : asked.readingAgain(this.contextVersion);
-    this.failures.clear();
-    this.reports.clear();
-    const { noCache, noCacheFilter } = this.parts.request;
+    this.failures.forgetPlan();
     const kept = keptSteps(this.planned, planned, (one) => this.isBuilt(one));
-    this.planned = planned.rebuilding(
-      (next) => !kept.has(next.number) && (noCache || noCacheFilter.includes(next.stage.label)),
-    );
+    this.planned = this.rebuilding(planned, (next) => kept.has(next.number));
     this.parts.status.setPlan(this.planned, kept);
     this.parts.emitter.emit({ type: "plan", dockerfile: this.dockerfile, steps: this.steps });
   }
@@ -186,20 +181,21 @@ export class BuildkitBuild implements Build {
   }
 
   async dirty(step: Step, options: { signal?: AbortSignal }): Promise<Ref> {
-    this.requireDirty(step);
-    const solved = this.failures.get(step.number);
-    const { config } = await this.planned.configuration(this.solver, step, "before");
+    this.failures.requireDirty(step);
+    const solved = this.failures.of(step);
+    const { config } = await this.planned.configuration(this.solve.solver, step, "before");
     options.signal?.throwIfAborted();
     const rootId = solved && dirtyRootId(this.planned, step, solved);
     return new DirtyState(rootId ?? "", config, () => this.openContainer(step, { state: "dirty", view: "inside" }));
   }
 
   configuration(step: Step, when: "before" | "after"): Promise<StepConfiguration> {
-    return this.planned.configuration(this.solver, step, when);
+    return this.planned.configuration(this.solve.solver, step, when);
   }
 
   async compare(before: Ref, after: Ref, options: { signal?: AbortSignal }): Promise<readonly FileChange[]> {
-    const { connection, metadata } = this.parts;
+    const { connection } = this.parts;
+    const { metadata } = this.solve;
     const toolbox = await this.toolbox.mount(options.signal);
     return compareStates(
       { connection, metadata, toolbox },
@@ -214,8 +210,8 @@ export class BuildkitBuild implements Build {
   }
 
   async openContainer(step: Step, options: StepContainerOptions): Promise<StepContainer> {
-    const failure = this.failures.get(step.number);
-    if (options.state === "dirty") this.requireDirty(step);
+    const failure = this.failures.of(step);
+    if (options.state === "dirty") this.failures.requireDirty(step);
     const when = options.state === "after" ? "after" : "before";
     const [toolbox, state] = await Promise.all([
       this.toolbox.mount(options.signal),
@@ -223,7 +219,7 @@ export class BuildkitBuild implements Build {
     ]);
     const spec = await containerSpec({
       planned: this.planned,
-      solver: this.solver,
+      solver: this.solve.solver,
       step,
       state,
       when,
@@ -235,7 +231,7 @@ export class BuildkitBuild implements Build {
     });
     const container = await GatewayContainer.open(
       this.parts.connection.bridge,
-      this.parts.metadata,
+      this.solve.metadata,
       spec,
       options.signal,
     );
@@ -243,7 +239,7 @@ export class BuildkitBuild implements Build {
   }
 
   async finish(options: { signal?: AbortSignal }): Promise<BuildResult> {
-    const solved = await this.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
+    const solved = await this.solve.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
     if (solved.status === "failed")
       throw new EngineError("The build has not succeeded yet: there is no image to make", { code: "NOT_BUILT" });
     const result: Result = {
@@ -251,13 +247,13 @@ export class BuildkitBuild implements Build {
       metadata: this.planned.resultMetadata,
     };
     this.finished = true;
-    await this.solver.return({ result, error: undefined }, options.signal);
-    const response = await this.parts.outcome;
+    await this.solve.solver.return({ result, error: undefined }, options.signal);
+    const response = await this.solve.outcome;
     log("buildkit", "image made");
     return {
       imageId: response["containerimage.digest"] ?? response["containerimage.config.digest"] ?? "",
       names: this.parts.request.names,
-      metadata: { ...response, "buildx.build.ref": this.parts.ref },
+      metadata: { ...response, "buildx.build.ref": this.solve.ref },
     };
   }
 
@@ -266,7 +262,7 @@ export class BuildkitBuild implements Build {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.finished) log("buildkit", "build ends without an image", { ref: this.parts.ref });
+    if (!this.finished) log("buildkit", "build ends without an image", { ref: this.solve.ref });
     await this.parts.lifetime[Symbol.asyncDispose]();
   }
 
@@ -294,68 +290,48 @@ export class BuildkitBuild implements Build {
         this.parts.status.finishStep(step, "done", 0);
   }
 
-  private requireDirty(step: Step): void {
-    const dirty = this.reports.get(step.number)?.dirty;
-    if (!dirty)
-      throw new ContainerError(`Step ${String(step.number)} has not failed: it left no state of its own`, {
-        code: "NO_DIRTY_STATE",
-      });
-    if (!dirty.available)
-      throw new ContainerError(`The failed step's own state cannot be opened: ${dirty.reason}`, {
-        code: "NO_DIRTY_STATE",
-        hint: "The state before the step can: `shell`.",
-      });
-  }
-
   private async report(solved: SolvedFailure, wanted: Step | undefined, signal?: AbortSignal): Promise<StepFailure> {
-    const { status } = this.parts;
-    log("buildkit", "step failed", { code: solved.error.code });
-    const blamed = await this.blame(solved.error, wanted);
-    if (!blamed) throw planError(solved.error, this.parts, this.dockerfile);
-    const place = this.planned.place(blamed);
-    const digest = place.vertex?.digest ?? solved.error.vertex;
-    if (digest) await status.until(() => status.ended(digest) !== undefined, 300);
-    status.finishStep(blamed, "failed", 0);
-    this.failures.set(blamed.number, solved);
-    if (digest) this.failedOps.set(digest, blamed);
-    const failure = await describeFailure({
-      solved,
-      step: blamed,
-      planned: this.planned,
-      source: this.source,
-      streamError: digest && status.ended(digest)?.error,
-      request: this.parts.request,
-      capabilities: await this.parts.capabilities,
-      signal,
-    });
-    this.reports.set(blamed.number, failure);
-    log("buildkit", "failure described", { step: blamed.number });
+    const { request, capabilities } = this.parts;
+    const { planned, source } = this;
+    const failure = await this.failures.report(solved, { planned, source, request, capabilities, wanted, signal });
+    if (!failure) throw planError(solved.error, this.parts, this.dockerfile);
     return failure;
   }
 
-  /** A step of an earlier plan in this one. */
-  private sameStep(old: Step | undefined): Step | undefined {
-    return this.steps.find(
-      ({ stage, instruction }) => stage.label === old?.stage.label && instruction.source === old.instruction.source,
-    );
+  private get source(): StateSource {
+    const { solver, metadata } = this.solve;
+    return { solver, metadata, bridge: this.parts.connection.bridge };
   }
 
-  /** The step that an error is about: by the vertex in its details, else (20.10) by the vertex that the stream says failed. */
-  private async blame(error: CallError, wanted: Step | undefined): Promise<Step | undefined> {
-    const { status } = this.parts;
-    const pick = (digest: string): Step | undefined => {
-      const steps = this.planned.stepsOf(digest);
-      const own = (wanted && steps.includes(wanted) ? wanted : steps[0]) ?? this.planned.userOf(digest);
-      return own ?? this.sameStep(this.failedOps.get(digest));
-    };
-    if (error.vertex) return pick(error.vertex);
-    await status.until(() => status.failed().some((digest) => pick(digest)), 1000);
-    for (const digest of status.failed()) {
-      const step = pick(digest);
-      if (step) return step;
+  /** What --no-cache asks for, of the steps that are not built yet. */
+  private rebuilding(planned: PlannedGraph, isBuilt: (step: Step) => boolean): PlannedGraph {
+    const { noCache, noCacheFilter } = this.parts.request;
+    return planned.rebuilding((step) => !isBuilt(step) && (noCache || noCacheFilter.includes(step.stage.label)));
+  }
+
+  /**
+   * What failed is to run again: BuildKit keeps a failure, and gives it to all equal work, as long as the solve is open. A
+   * context that came on standard input cannot be sent a second time: there a failure stays.
+   */
+  private async dropFailures(steps: readonly Step[]): Promise<void> {
+    if (!this.reopening) {
+      if (this.parts.request.context.kind === "archive" || !this.failures.areKeptFor(steps, this.planned)) return;
+      this.reopening = this.reopen().finally(() => {
+        this.reopening = undefined;
+      });
     }
-    // 20.10 says only once what has failed.
-    return this.sameStep([...this.failedOps.values()].at(-1));
+    await this.reopening;
+  }
+
+  private async reopen(): Promise<void> {
+    log("buildkit", "solve again", { ref: this.solve.ref });
+    await this.solve.close();
+    this.solve = this.parts.openSolve();
+    await this.solve.solver.ping();
+    this.failures.forgetAll();
+    this.toolbox = this.toolbox.in(this.solve.solver);
+    this.planned = this.rebuilding(this.planned, (step) => this.isBuilt(step));
+    this.prepares = false;
   }
 }
 
@@ -367,6 +343,7 @@ function keptSteps(old: PlannedGraph, next: PlannedGraph, isBuilt: (step: Step) 
 
 async function solvePlan(
   parts: BuildParts,
+  { solver }: OpenSolve,
   dockerfile: Dockerfile | undefined,
   generation: number,
   signal: AbortSignal | undefined,
@@ -374,7 +351,7 @@ async function solvePlan(
   const names = parts.session.prepare(dockerfile, generation);
   const options = parts.session.frontendOptions(names, dockerfile);
   try {
-    const result = await parts.solver.frontend(options, signal);
+    const result = await solver.frontend(options, signal);
     log("buildkit", "planned");
     return planGraph(result, { request: parts.request, dockerfile });
   } catch (error) {

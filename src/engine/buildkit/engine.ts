@@ -1,18 +1,17 @@
 import type { CredentialLookup } from "../../docker/credentials.js";
-import { CancelledError, EngineError } from "../../errors.js";
+import { EngineError } from "../../errors.js";
 import { Lifetime } from "../../lifetime.js";
 import { log } from "../../log.js";
 import type { BuildEngine, BuildRequest, EngineCapabilities } from "../engine.js";
 import { BuildEvents, BuildkitBuild } from "./build.js";
 import { BuildSession, localContexts } from "./build-session.js";
-import { buildMetadata, BuildkitConnection, randomId, unary, type EngineTransport } from "./connection.js";
+import { BuildkitConnection, randomId, type EngineTransport } from "./connection.js";
 import { CallError } from "./failures.js";
 import { planError } from "./failure-report.js";
 import { AskedRegistries } from "./registry-failure.js";
 import { planRequest } from "./planned-graph.js";
-import { openSolve } from "./export.js";
+import { OpenSolve } from "./open-solve.js";
 import { BuildkitSession, type FileSource } from "./session/session.js";
-import { Solver } from "./solver.js";
 import { StatusReader } from "./status.js";
 import { capabilitiesOf, refuseIgnored } from "./capabilities.js";
 
@@ -74,31 +73,19 @@ export class BuildkitEngine implements BuildEngine {
       lifetime.own(connection);
       session.serve(socket);
       log("buildkit", "connected");
-      const ref = randomId();
-      const metadata = buildMetadata(ref);
-      const ending = new AbortController();
-      lifetime.defer(() => {
-        ending.abort(new CancelledError("The build was closed"));
-      });
-      const outcome = unary(
-        connection.control,
-        "solve",
-        openSolve(ref, id, request.names, request.network === "host" ? ["network.host"] : []),
-        metadata,
-        ending.signal,
-      ).then(
-        (response) => response.ExporterResponse,
-        (error: unknown) => {
-          throw error instanceof CallError ? planError(error, { request, registries }, request.dockerfile) : error;
-        },
-      );
-      outcome.catch((error: unknown) => {
-        log("buildkit", "build ended", { error: String(error) });
-      });
       const status = new StatusReader((event) => emitter.emit(event));
-      status.read(connection.control.status({ Ref: ref }, metadata));
-      const solver = new Solver({ connection, metadata, outcome });
-      const capabilities = solver.ping(signal).then((pong) => {
+      const openSolve = (): OpenSolve => {
+        const solve = new OpenSolve(connection, {
+          session: id,
+          names: request.names,
+          entitlements: request.network === "host" ? ["network.host"] : [],
+          translate: (error) => planError(error, { request, registries }, request.dockerfile),
+        });
+        status.read(connection.control.status({ Ref: solve.ref }, solve.metadata));
+        return lifetime.own(solve);
+      };
+      const solve = openSolve();
+      const capabilities = solve.solver.ping(signal).then((pong) => {
         const known = capabilitiesOf(pong);
         refuseIgnored(request, known);
         return known;
@@ -108,14 +95,12 @@ export class BuildkitEngine implements BuildEngine {
           request,
           connection,
           session: new BuildSession(session, id, request, contextUrl),
-          metadata,
           status,
           capabilities,
-          outcome,
-          ref,
+          solve,
+          openSolve,
           lifetime,
           emitter,
-          solver,
           registries,
         },
         signal,

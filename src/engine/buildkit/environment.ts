@@ -33,6 +33,11 @@ export class ToolboxMounter {
     this.session = session;
   }
 
+  /** The same toolbox, to be brought into another solve. */
+  in(solver: Solver): ToolboxMounter {
+    return new ToolboxMounter(() => this.resolve(), solver, this.session);
+  }
+
   /** Finds out which toolbox there is while the build runs; nothing is sent for it. */
   resolve(): Promise<ToolboxSource> {
     if (!this.resolved) {

@@ -1,12 +1,12 @@
 import { BuildError } from "../../errors.js";
 import type { BuildRequest, ImageConfig } from "../engine.js";
-import { buildMetadata, randomId, unary, type BuildkitConnection } from "./connection.js";
+import type { BuildkitConnection } from "./connection.js";
 import { CallError } from "./failures.js";
 import { planError } from "./failure-report.js";
 import type { AskedRegistries } from "./registry-failure.js";
 import { BuildGraph } from "./graph.js";
+import { OpenSolve } from "./open-solve.js";
 import type { PlannedGraph } from "./planned-graph.js";
-import { Solver } from "./solver.js";
 import type { BuildkitState } from "./state.js";
 
 /**
@@ -25,21 +25,12 @@ export async function exportState(
   name: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const { connection } = parts;
-  const { control } = connection;
-  const ref = randomId();
-  const metadata = buildMetadata(ref);
-  const ending = new AbortController();
-  const outcome = unary(
-    control,
-    "solve",
-    openSolve(ref, parts.session.id, name === undefined ? [] : [name], []),
-    metadata,
-    ending.signal,
-  ).then((response) => response.ExporterResponse);
-  outcome.catch(() => undefined);
+  await using solve = new OpenSolve(parts.connection, {
+    session: parts.session.id,
+    names: name === undefined ? [] : [name],
+  });
+  const { solver } = solve;
   try {
-    const solver = new Solver({ connection, metadata, outcome });
     await solver.ping(signal);
     const graph = new BuildGraph(state.edge ? planned.graph.upTo(state.edge) : BuildGraph.empty());
     const solved = await solver.solve(graph.result, graph, signal);
@@ -55,37 +46,13 @@ export async function exportState(
       },
       signal,
     );
-    const response = await outcome;
+    const response = await solve.outcome;
     return response["containerimage.digest"] ?? response["containerimage.config.digest"] ?? "";
   } catch (error) {
-    ending.abort();
     if (!(error instanceof CallError)) throw error;
     if (error.message === "") throw new BuildError("The image could not be made", { code: "EXPORT", cause: error });
     throw planError(error, parts, planned.plan.dockerfile);
   }
-}
-
-/** The solve that stays open: no frontend and no definition, for dfdebug is the frontend; it exports to the engine's images. */
-export function openSolve(
-  ref: string,
-  session: string,
-  names: readonly string[],
-  entitlements: readonly string[],
-): Parameters<BuildkitConnection["control"]["solve"]>[0] {
-  const attrs: Record<string, string> = names.length > 0 ? { name: names.join(",") } : {};
-  return {
-    Ref: ref,
-    Definition: undefined,
-    ExporterDeprecated: "moby",
-    ExporterAttrsDeprecated: attrs,
-    Session: session,
-    Frontend: "",
-    FrontendAttrs: {},
-    Cache: { Exports: [], Imports: [] },
-    Entitlements: [...entitlements],
-    Internal: false,
-    Exporters: [{ Type: "moby", Attrs: attrs }],
-  };
 }
 
 /** An image-spec Image for a state: the exporter adds layers and history for them. */

@@ -56,13 +56,13 @@ export class PlannedGraph implements StatusPlan {
     return this.steps.filter((other) => !this.place(other).vertex && other.dependsOn.includes(step.number));
   }
 
-  /** The same plan with the ops of some steps run again whatever the cache holds. */
+  /** The same plan with the ops of some steps, and of no others, run again whatever the cache holds. */
   rebuilding(wanted: (step: Step) => boolean): PlannedGraph {
-    const graph = this.graph.withMetadata((vertex) =>
-      vertex.metadata && this.stepsOf(vertex.digest).some(wanted)
-        ? { ...vertex.metadata, ignore_cache: true }
-        : undefined,
-    );
+    const graph = this.graph.withMetadata((vertex) => {
+      const steps = this.stepsOf(vertex.digest);
+      if (!vertex.metadata || steps.length === 0) return undefined;
+      return { ...vertex.metadata, ignore_cache: steps.some(wanted) };
+    });
     return new PlannedGraph(this.plan, graph, this.resultMetadata, this.request);
   }
 

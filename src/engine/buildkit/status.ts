@@ -31,19 +31,24 @@ export class StatusReader {
   private readonly activities = new Map<string, "started" | "ended">();
   private readonly waiters = new Set<() => void>();
   private readonly emit: (event: BuildEvent) => void;
-  private closed = false;
+  private stream: ClientReadableStream<StatusResponse> | undefined;
 
   constructor(emit: (event: BuildEvent) => void) {
     this.emit = emit;
   }
 
-  /** Reads until the stream ends. Errors of the stream are not the build's: the calls that fail say so themselves. */
+  /**
+   * Reads until the stream ends, in place of the one that was read before. Errors of the stream are not the build's: the
+   * calls that fail say so themselves.
+   */
   read(stream: ClientReadableStream<StatusResponse>): void {
+    this.stream = stream;
+    this.activities.clear();
     stream.on("data", (response: StatusResponse) => {
-      this.take(response);
+      if (this.stream === stream) this.take(response);
     });
     const close = (): void => {
-      this.closed = true;
+      if (this.stream === stream) this.stream = undefined;
       this.wake();
     };
     stream.on("error", close);
@@ -75,7 +80,7 @@ export class StatusReader {
   /** Waits until `done` holds, at most `timeoutMs`: the stream lags behind the calls' answers. */
   async until(done: () => boolean, timeoutMs: number): Promise<void> {
     const deadline = performance.now() + timeoutMs;
-    while (!done() && !this.closed) {
+    while (!done() && this.stream) {
       const left = deadline - performance.now();
       if (left <= 0) return;
       await new Promise<void>((resolve) => {

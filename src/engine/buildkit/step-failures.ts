@@ -1,0 +1,114 @@
+import { ContainerError } from "../../errors.js";
+import { log } from "../../log.js";
+import type { BuildRequest, EngineCapabilities, Step, StepFailure } from "../engine.js";
+import type { CallError } from "./failures.js";
+import { describeFailure } from "./failure-report.js";
+import type { PlannedGraph, StateSource } from "./planned-graph.js";
+import type { SolvedFailure } from "./solver.js";
+import type { StatusReader } from "./status.js";
+
+/** What a report is made from. */
+export interface FailureContext {
+  readonly planned: PlannedGraph;
+  readonly source: StateSource;
+  readonly request: BuildRequest;
+  readonly capabilities: Promise<EngineCapabilities>;
+  /** The step that was asked for. */
+  readonly wanted: Step | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What failed in one build: whose failure it is, and what is to be said and opened of it. */
+export class StepFailures {
+  private readonly status: StatusReader;
+  private readonly solved = new Map<number, SolvedFailure>();
+  private readonly reports = new Map<number, StepFailure>();
+  /** Of the open solve, in any plan: digests of ops, and the texts of their instructions. */
+  private readonly keptByEngine = new Set<string>();
+
+  constructor(status: StatusReader) {
+    this.status = status;
+  }
+
+  /** How a step of this plan failed. */
+  of(step: Step): SolvedFailure | undefined {
+    return this.solved.get(step.number);
+  }
+
+  /** Whether the engine would give a failure again, without running anything, in place of one of these steps. */
+  areKeptFor(steps: readonly Step[], planned: PlannedGraph): boolean {
+    const kept = this.keptByEngine;
+    // Equal work is the same to BuildKit, whatever op it is in: a context that was read again makes other ops of it.
+    return steps.some(
+      (step) => kept.has(planned.place(step).vertex?.digest ?? "") || kept.has(step.instruction.source),
+    );
+  }
+
+  /** Another plan, with other numbers; the engine keeps what failed all the same. */
+  forgetPlan(): void {
+    this.solved.clear();
+    this.reports.clear();
+  }
+
+  /** The engine keeps nothing any longer. */
+  forgetAll(): void {
+    this.forgetPlan();
+    this.keptByEngine.clear();
+  }
+
+  /** Notes and describes the failure of a solve; undefined where it is none of a step. */
+  async report(solved: SolvedFailure, context: FailureContext): Promise<StepFailure | undefined> {
+    const { status } = this;
+    const { planned, wanted, capabilities, ...rest } = context;
+    log("buildkit", "step failed", { code: solved.error.code });
+    const step = await this.blame(solved.error, planned, wanted);
+    if (!step) return undefined;
+    const digest = planned.place(step).vertex?.digest ?? solved.error.vertex;
+    if (digest) await status.until(() => status.ended(digest) !== undefined, 300);
+    status.finishStep(step, "failed", 0);
+    this.solved.set(step.number, solved);
+    if (digest) this.keptByEngine.add(digest);
+    this.keptByEngine.add(step.instruction.source);
+    const failure = await describeFailure({
+      ...rest,
+      solved,
+      step,
+      planned,
+      streamError: digest && status.ended(digest)?.error,
+      capabilities: await capabilities,
+    });
+    this.reports.set(step.number, failure);
+    log("buildkit", "failure described", { step: step.number });
+    return failure;
+  }
+
+  /** Rejects with ContainerError NO_DIRTY_STATE where what the step left is not to be had. */
+  requireDirty(step: Step): void {
+    const dirty = this.reports.get(step.number)?.dirty;
+    if (!dirty)
+      throw new ContainerError(`Step ${String(step.number)} has not failed: it left no state of its own`, {
+        code: "NO_DIRTY_STATE",
+      });
+    if (!dirty.available)
+      throw new ContainerError(`The failed step's own state cannot be opened: ${dirty.reason}`, {
+        code: "NO_DIRTY_STATE",
+        hint: "The state before the step can: `shell`.",
+      });
+  }
+
+  /** The step that an error is about: by the vertex in its details, else (20.10) by the vertex that the stream says failed. */
+  private async blame(error: CallError, planned: PlannedGraph, wanted: Step | undefined): Promise<Step | undefined> {
+    const { status } = this;
+    const pick = (digest: string): Step | undefined => {
+      const steps = planned.stepsOf(digest);
+      return (wanted && steps.includes(wanted) ? wanted : steps[0]) ?? planned.userOf(digest);
+    };
+    if (error.vertex) return pick(error.vertex);
+    await status.until(() => status.failed().some((digest) => pick(digest)), 1000);
+    for (const digest of status.failed()) {
+      const step = pick(digest);
+      if (step) return step;
+    }
+    return undefined;
+  }
+}

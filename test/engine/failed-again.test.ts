@@ -1,0 +1,89 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { describeEngines, docker, expectNothingLeft, isOld } from "../support/engines.js";
+import { dfdebug, type Run } from "../support/run-dfdebug.js";
+
+interface Event {
+  readonly type: string;
+  readonly number?: number;
+  readonly status?: string;
+  readonly reason?: string;
+  readonly text?: string;
+  readonly exitCode?: number;
+}
+
+// BuildKit keeps a failure as long as its solve is open. A step can fail for what is no part of it, and is to run again then.
+describeEngines("a step that failed", (engine) => {
+  let folder: string;
+  let id: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "dfdebug-again-"));
+    id = `dfdebug-test/again-${randomBytes(4).toString("hex")}`;
+  });
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+    expectNothingLeft(engine);
+  });
+
+  /** Step 6 counts its attempts in a cache of its own, and the first `failing` of them fail. */
+  function dockerfile(failing: number): string {
+    return `FROM busybox:latest AS tools
+RUN echo ${id} > /tool
+FROM busybox:latest
+COPY Dockerfile /
+RUN echo ${id} > /before
+RUN --mount=type=cache,target=/c,id=${id} echo x >> /c/x; n=$(grep -c x /c/x); touch /try$n; echo attempt $n; [ $n -gt ${String(failing)} ]
+COPY --from=tools /tool /
+`;
+  }
+
+  async function build(commands: readonly string[], ...args: string[]): Promise<{ run: Run; events: Event[] }> {
+    const script = join(folder, "script");
+    writeFileSync(script, `${commands.join("\n")}\n`);
+    const run = await dfdebug(engine, ["build", "--progress=json", "-x", script, ...args, "."], { cwd: folder });
+    const lines = run.stdout.trim().split("\n");
+    return { run, events: lines.map((line) => JSON.parse(line) as Event) };
+  }
+
+  function statuses(events: readonly Event[], number: number): (string | undefined)[] {
+    return events.filter((event) => event.type === "step" && event.number === number).map((event) => event.status);
+  }
+
+  it("runs again with next, a retry of the same text, reload and continue, and nothing else does", async () => {
+    writeFileSync(join(folder, "Dockerfile"), dockerfile(4));
+    writeFileSync(join(folder, ".dockerignore"), "script\n");
+    const instruction = dockerfile(4).split("\n")[5] ?? "";
+    const { run, events } = await build(["next", "retry", instruction, "reload", "continue"], "-t", id);
+    expect(run.code, run.stderr + run.stdout).toBe(0);
+    const again = ["started", "failed"];
+    expect(statuses(events, 6)).toEqual([...again, ...again, ...again, ...again, "started", "done"]);
+    expect(
+      events.filter(({ type, text }) => type === "log" && text?.startsWith("attempt")).map(({ text }) => text),
+    ).toEqual([1, 2, 3, 4, 5].map((count) => `attempt ${String(count)}\n`));
+    for (const number of [2, 5]) expect(statuses(events, number)).toEqual(["started", "done"]);
+    try {
+      // Only what the last attempt made is in the image, and docker finds every step of it in its cache.
+      expect(docker(engine, "run", "--rm", id, "sh", "-c", "ls -d /try*; cat /tool")).toBe(`/try5\n${id}`);
+      expect(docker(engine, "build", "-q", folder)).toBe(docker(engine, "image", "inspect", "-f", "{{.Id}}", id));
+    } finally {
+      docker(engine, "rmi", "-f", id);
+    }
+  });
+
+  it("is looked into as it failed last, and what was built without the cache is not built again", async () => {
+    writeFileSync(join(folder, "Dockerfile"), dockerfile(100));
+    const commands = ["next", "exec ls /before", ...(isOld(engine) ? [] : ["exec --dirty ls -d /try*"]), "next"];
+    const { run, events } = await build(commands, "--no-cache");
+    expect(run.code).toBe(1);
+    expect(statuses(events, 6)).toEqual(["started", "failed", "started", "failed", "started", "failed"]);
+    for (const number of [2, 5]) expect(statuses(events, number)).toEqual(["started", "done"]);
+    const output = events.flatMap(({ type, text }) => (type === "output" ? [text] : []));
+    expect(output).toContain("/before");
+    if (!isOld(engine)) expect(output.join()).toContain("/try");
+  });
+});
