@@ -56,19 +56,22 @@ export async function* followLogs(
 ): AsyncGenerator<LogEvent> {
   let info = container;
   let current: LogOptions = options;
-  /** The last message's moment, and how many were seen of it, by stream. */
-  let last = { time: "", seen: 0 };
+  /** The latest moment in the log, and how many messages of it were seen: standard output and error are not always in order. */
+  let latest = { time: "", seen: 0 };
   for (;;) {
-    let repeated = last.seen;
+    let repeated = latest.seen;
+    const repeatedTime = latest.time;
     const messages = stampedMessages(containers.connection, info, current);
     for await (const message of info === container ? messages : unlessRemoved(messages)) {
-      // The engine's `since` includes that moment: what was seen of it comes again, first.
-      if (repeated > 0 && message.time === last.time) {
+      const { time } = message;
+      // The engine's `since` includes that moment: what was seen of it comes again.
+      if (repeated > 0 && time === repeatedTime) {
         repeated -= 1;
         continue;
       }
-      repeated = 0;
-      last = { time: message.time, seen: message.time === last.time ? last.seen + 1 : 1 };
+      // The engine's times of messages are of one length (RFC3339NanoFixed), so that their texts have their order.
+      if (time > latest.time) latest = { time, seen: 1 };
+      else if (time === latest.time) latest = { time, seen: latest.seen + 1 };
       yield { kind: "message", ...message };
     }
     if (options.until !== undefined) return;
@@ -85,7 +88,7 @@ export async function* followLogs(
       if (!next) return;
     }
     yield { kind: "started", time: next.State.StartedAt };
-    const since = last.time === "" ? next.State.StartedAt : last.time;
+    const since = latest.time === "" ? next.State.StartedAt : latest.time;
     info = next;
     current = { ...options, tail: undefined, since: toApiTimestamp(since) ?? options.since };
   }

@@ -108,7 +108,8 @@ async function sampleNow(
   const query = { stream: false, ...(oneShot ? { "one-shot": true } : {}) };
   for await (const sample of jsonLines<StatsSample>(follow(connection, statsPath(id), { query, signal })))
     return sample;
-  throw new EngineError(`The engine gave no statistics of ${id.slice(0, 12)}`, { code: "ENGINE_REFUSED" });
+  // That is how the engine answers when the container is removed while it looks.
+  throw new EngineError(`No such container: ${id.slice(0, 12)}`, { code: "NOT_FOUND" });
 }
 
 function statsPath(id: string): string {
