@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { baseImages, ensureEngines, install, stopEngine } from "./engine.mjs";
 
@@ -19,30 +20,36 @@ const inCi = process.env.CI === "true";
 let passed = 0;
 let failed = 0;
 /** What runs now, to be ended when we are. */
-let running;
+const running = new Set();
 let interrupted = false;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
   process.on(signal, () => {
     interrupted = true;
-    running?.kill(signal);
+    for (const child of running) child.kill(signal);
   });
 
-function command(title, file, args, env = {}) {
+/** Runs a program; with `lane`, what it prints stands behind that word, a line at a time: others print meanwhile. */
+function command(title, file, args, { env = {}, lane } = {}) {
   // The engines that we started are still stopped.
   if (interrupted) throw new Error("interrupted");
   return new Promise((resolve) => {
     const started = Date.now();
+    const output = lane === undefined ? "inherit" : "pipe";
     const child = spawn(file, args, {
       cwd: root,
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", output, output],
       env: { ...process.env, ...env },
     });
-    running = child;
+    running.add(child);
+    for (const stream of [child.stdout, child.stderr])
+      if (stream) createInterface({ input: stream }).on("line", (line) => console.log(`${lane} | ${line}`));
     child.on("error", (error) => {
       console.error(error.message);
+      running.delete(child);
       resolve(false);
     });
     child.on("close", (code) => {
+      running.delete(child);
       console.log(`${code === 0 ? "ok  " : "FAIL"} ${title} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
       resolve(code === 0);
     });
@@ -61,11 +68,12 @@ function needsInstall() {
 }
 
 /** Vitest's own counts, from its JSON report: a run that dies without one is a failure. */
-async function vitest(project, env) {
+async function vitest(project, { env, lane } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "dfdebug-test-"));
   const report = join(folder, "report.json");
   const args = ["run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const good = await command(`${project} tests`, join(root, "node_modules/.bin/vitest"), args, env);
+  const title = lane === undefined ? `${project} tests` : `${project} tests on engine ${lane}`;
+  const good = await command(title, join(root, "node_modules/.bin/vitest"), args, { env, lane });
   try {
     const result = JSON.parse(readFileSync(report, "utf8"));
     passed += result.numPassedTests;
@@ -98,6 +106,17 @@ function installPrograms() {
     install(missing.map(([debian]) => debian));
 }
 
+/**
+ * The engine and CLI tests on one engine, beside those of the other engines: they mostly wait for containers. What one
+ * engine is enough for runs on the first.
+ */
+async function testOnEngine(engine, isFirst) {
+  const projects = ["engine", "cli"].filter((part) => parts.includes(part));
+  if (isFirst && parts.includes("engine")) projects.push("one-engine");
+  const env = { DFDEBUG_TEST_ENGINES: `${engine.name}=${engine.host}` };
+  for (const project of projects) await vitest(project, { env, lane: engine.name });
+}
+
 const started = [];
 try {
   if (needsInstall() && !(await command("npm ci", "npm", ["ci"]))) throw new Error("npm ci failed");
@@ -110,7 +129,7 @@ try {
     if (existsSync(join(root, "scripts/docs.mjs")))
       await check("generated docs are current", process.execPath, ["scripts/docs.mjs", "--check"]);
   }
-  if (parts.includes("unit")) await vitest("unit", {});
+  if (parts.includes("unit")) await vitest("unit");
   if (parts.includes("engine") || parts.includes("cli")) {
     installPrograms();
     const engines = [];
@@ -127,8 +146,7 @@ try {
       }
     }
     for (const engine of engines) baseImages(engine);
-    const env = { DFDEBUG_TEST_ENGINES: engines.map((engine) => `${engine.name}=${engine.host}`).join(",") };
-    if (engines.length > 0) for (const part of ["engine", "cli"]) if (parts.includes(part)) await vitest(part, env);
+    await Promise.all(engines.map((engine, index) => testOnEngine(engine, index === 0)));
   }
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));

@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { docker, expectNothingLeft, testEngines } from "../support/engines.js";
 import { dfdebug, program, startDfdebug, type Run } from "../support/run-dfdebug.js";
 
-// One engine is enough, the newest: these are dfdebug's own ways to end, and what it reads.
-const engine = testEngines().at(-1);
+// One engine is enough: these are dfdebug's own ways to end, and what it reads.
+const [engine] = testEngines();
 
 describe("dfdebug build where things go wrong", () => {
   if (!engine) throw new Error("no engine");
