@@ -80,7 +80,8 @@ export class PreparedExec {
     const running = new RunningExec(connection, id, await connection.hijack(`/exec/${id}/start`, { body }), {
       isTerminal: tty !== undefined,
     });
-    if (tty && !knowsSize) running.resize(tty);
+    // What the user types finds a terminal that has its size.
+    if (tty && !knowsSize) await running.resize(tty);
     return running;
   }
 }
@@ -119,9 +120,9 @@ export class RunningExec {
 
   /**
    * The terminal's new size; sizes are set in their order. A process that just ended is no error; one that is about to begin
-   * is asked again, as docker does.
+   * is asked again, as docker does. Resolves when it is set, or cannot be.
    */
-  resize(size: TerminalSize): void {
+  resize(size: TerminalSize): Promise<void> {
     const query = { h: size.rows, w: size.columns };
     this.resizing = this.resizing.then(async () => {
       for (let attempt = 1; attempt <= resizeAttempts; attempt++) {
@@ -129,11 +130,12 @@ export class RunningExec {
           await this.connection.json("POST", `/exec/${this.id}/resize`, { query });
           return;
         } catch {
-          if (this.stdin.destroyed || this.stdin.readableEnded) return;
+          if (this.stdin.destroyed || (await this.hasEnded())) return;
           await sleep(attempt * 10);
         }
       }
     });
+    return this.resizing;
   }
 
   /** The exit code of a process that ended; undefined while it runs. Rejects with EngineError, NOT_FOUND when it is gone. */
@@ -145,6 +147,14 @@ export class RunningExec {
   /** Its process id on the engine's machine while it runs; 0 where it never started. Rejects as `exitCode`. */
   async hostPid(): Promise<number> {
     return (await this.inspect()).Pid;
+  }
+
+  /** Also where nobody can say: the engine is gone. */
+  private async hasEnded(): Promise<boolean> {
+    return this.inspect().then(
+      ({ ExitCode, Running }) => !Running && ExitCode !== null,
+      () => true,
+    );
   }
 
   private inspect(): Promise<{ ExitCode: number | null; Running: boolean; Pid: number }> {

@@ -10,6 +10,7 @@ import { sidecarRights, type RightsRequest, type SidecarRights } from "../../sid
 import { Sidecar, type SidecarOptions, type SoleCommand, type SoleProcess } from "../../sidecar/sidecar.js";
 import { nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
 import { resolveToolboxImage, type ToolboxImage } from "../../sidecar/toolbox.js";
+import { listProcesses } from "../../docker/process-list.js";
 import { platformOf, platformOfImage } from "../../docker/images.js";
 import { chooseToolbox, toolboxOptions } from "../toolbox.js";
 import { ConnectedEngine } from "../connect.js";
@@ -29,12 +30,12 @@ const restartPauseMs = 200;
 
 /** What `debug`, `cp` and `forward` begin with: the target that was named, the toolbox, and a sidecar when it is needed. */
 export class DebugTarget implements AsyncDisposable {
-  readonly target: Target;
   readonly toolbox: ToolboxImage;
   /** Where the toolbox's name comes from. */
   readonly toolboxSource: string;
   readonly request: RightsRequest;
   readonly containers: Containers;
+  private current: Target;
   private readonly lifetime: Lifetime;
   private readonly labels: OwnerLabels;
   private readonly flags: SessionFlags;
@@ -50,7 +51,7 @@ export class DebugTarget implements AsyncDisposable {
       io: CliIo;
     },
   ) {
-    this.target = parts.target;
+    this.current = parts.target;
     this.toolbox = parts.toolbox;
     this.toolboxSource = parts.toolboxSource;
     this.request = parts.request;
@@ -106,6 +107,11 @@ export class DebugTarget implements AsyncDisposable {
     }
   }
 
+  /** As it was when it was looked at last. */
+  get target(): Target {
+    return this.current;
+  }
+
   /** The target's name for people. */
   get name(): string {
     return this.target.kind === "container" ? nameOf(this.target.info) : this.target.name;
@@ -123,12 +129,31 @@ export class DebugTarget implements AsyncDisposable {
 
   /** Starts the sidecar, and a stand-in for what does not run. Rejects with ContainerError (125) or EngineError. */
   async sidecar(): Promise<Sidecar> {
-    return this.lifetime.own(await Sidecar.open(await this.sidecarOptions()));
+    return this.beside(async () => Sidecar.open(await this.sidecarOptions()));
   }
 
   /** As `sidecar`, for one command without input: a sidecar of its own, which ends with it. */
   async run(command: SoleCommand): Promise<SoleProcess> {
-    return this.lifetime.own(await Sidecar.run(await this.sidecarOptions(), command));
+    return this.beside(async () => Sidecar.run(await this.sidecarOptions(), command));
+  }
+
+  private async beside<T extends AsyncDisposable>(open: () => Promise<T>): Promise<T> {
+    try {
+      return this.lifetime.own(await open());
+    } catch (error) {
+      // It ended before the toolbox was beside it: what is left of it is opened, as of any that does not run.
+      if (!(await this.endedMeanwhile())) throw error;
+      return this.lifetime.own(await open());
+    }
+  }
+
+  private async endedMeanwhile(): Promise<boolean> {
+    const { current, containers } = this;
+    if (current.kind === "image" || !isLive(current.info)) return false;
+    const info = await containers.find(current.info.Id);
+    if (!info || isLive(info)) return false;
+    this.current = { kind: "container", info };
+    return true;
   }
 
   /** The last lines of a container's output; empty for an image. */
@@ -143,8 +168,11 @@ export class DebugTarget implements AsyncDisposable {
     if (this.target.kind === "image" || !this.isLive) return undefined;
     const { Id, State } = this.target.info;
     let now = await this.containers.find(Id);
-    // What is restarted exits first.
-    for (let look = 0; look < restartLooks && now && !isLive(now); look++) {
+    for (let look = 0; look < restartLooks && now; look++) {
+      const isSameRun = now.State.StartedAt === State.StartedAt;
+      if (isLive(now) && isSameRun && (await this.hasProcesses())) return undefined;
+      // What is restarted exits first; and an engine that is busy notes an end only after the processes are gone.
+      if (isLive(now) && !isSameRun) break;
       await sleep(restartPauseMs);
       now = await this.containers.find(Id);
     }
@@ -158,6 +186,14 @@ export class DebugTarget implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.lifetime[Symbol.asyncDispose]();
+  }
+
+  /** Also false where the engine cannot list them: then it is about to note that the container ended. */
+  private async hasProcesses(): Promise<boolean> {
+    if (this.target.kind === "image") return false;
+    const { connection } = this.containers;
+    const list = await listProcesses(connection, this.target.info.Id, ["-o", "pid"], undefined).catch(() => undefined);
+    return (list?.Processes?.length ?? 0) > 0;
   }
 
   private async sidecarOptions(): Promise<SidecarOptions> {

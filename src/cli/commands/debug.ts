@@ -21,20 +21,18 @@ export async function runDebug(
     io.stdout.write(explain(target));
     return 0;
   }
-  if (!target.isLive) {
-    const { describeLastRun } = await import("./debug-last-run.js");
-    io.stderr.write(await describeLastRun(target));
-  }
+  const wasLive = target.isLive;
+  if (!wasLive) await reportLastRun(target, io);
   // As docker exec -it: a terminal only where both ends are one.
   const isTerminal = io.stdin.isTTY && io.stdout.isTTY;
   const view = flags.inside ? "inside" : "outside";
-  if (!isTerminal && argv.length > 0 && hasNoInput() && (flags.user === undefined || view === "inside"))
-    return finish(
-      target,
-      await relayStreams(await target.run({ argv, view, cwd: flags.workdir, user: flags.user }), io),
-      io,
-    );
+  if (!isTerminal && argv.length > 0 && hasNoInput() && (flags.user === undefined || view === "inside")) {
+    const process = await target.run({ argv, view, cwd: flags.workdir, user: flags.user });
+    if (wasLive && !target.isLive) await reportLastRun(target, io);
+    return finish(target, await relayStreams(process, io), io);
+  }
   const sidecar = await target.sidecar();
+  if (wasLive && !target.isLive) await reportLastRun(target, io);
   if (isTerminal && argv.length === 0) io.stderr.write(welcome(target, view));
   const command: SidecarCommand = {
     argv,
@@ -56,6 +54,11 @@ export async function runDebug(
     return opened.open();
   });
   return finish(target, outcome, io);
+}
+
+async function reportLastRun(target: DebugTarget, io: CliIo): Promise<void> {
+  const { describeLastRun } = await import("./debug-last-run.js");
+  io.stderr.write(await describeLastRun(target));
 }
 
 /** The exit code; says what became of the target where it took the session along. */

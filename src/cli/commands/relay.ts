@@ -72,7 +72,7 @@ export async function relayTerminal(process: SidecarProcess, io: CliIo, prompt?:
   });
   interrupted.catch(() => undefined);
   const gate = new Gate(io.stdout);
-  const stopSize = terminal.onResize((size) => exec.resize(size));
+  const stopSize = terminal.onResize((size) => void exec.resize(size));
   exec.stdin.on("drain", () => terminal.resumeKeys());
   const output = exec.copyOutput({ stdout: gate, stderr: gate }).then(() => "ended" as const);
   output.catch(() => undefined);
@@ -88,8 +88,8 @@ export async function relayTerminal(process: SidecarProcess, io: CliIo, prompt?:
       gate.open();
       // What fills the screen draws it anew.
       const { columns, rows } = terminal.size;
-      exec.resize({ columns, rows: rows - 1 });
-      exec.resize({ columns, rows });
+      void exec.resize({ columns, rows: rows - 1 });
+      void exec.resize({ columns, rows });
     }
     const code = await exec.exitCode().catch(() => undefined);
     return code === undefined ? { kind: "lost" } : { kind: "code", code };
