@@ -41,7 +41,9 @@ export class StandIn implements AsyncDisposable {
         image = committed;
       }
       const holding = staticBusybox(containers, toolbox, labels).then(holderArchive);
-      holding.catch(() => undefined);
+      // It makes a container of its own for a moment: that is waited for, whatever fails meanwhile.
+      const settled = holding.then(noop, noop);
+      lifetime.defer(() => settled);
       const held = await holdContainer({
         containers,
         signal,
@@ -79,6 +81,10 @@ export class StandIn implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.lifetime[Symbol.asyncDispose]();
   }
+}
+
+function noop(): void {
+  // What it rejects with is told where it is needed.
 }
 
 /** The toolbox's static busybox, as bytes. Rejects with ContainerError where it has none. */
