@@ -19,6 +19,7 @@ import type {
   StepFailure,
   StepResult,
 } from "../engine.js";
+import type { BuildEvents } from "./build-events.js";
 import { compareStates, type MountableState } from "./compare.js";
 import type { BuildkitConnection } from "./connection.js";
 import { DirtyState } from "./dirty-state.js";
@@ -51,25 +52,6 @@ export interface BuildParts {
   readonly lifetime: Lifetime;
   readonly emitter: BuildEvents;
   readonly registries: AskedRegistries;
-}
-
-/** Listeners of one build. Events before the first listener are kept for it: planning reports progress, too. */
-export class BuildEvents {
-  private readonly listeners = new Set<(event: BuildEvent) => void>();
-  private early: BuildEvent[] | undefined = [];
-
-  emit(event: BuildEvent): void {
-    if (this.early) this.early.push(event);
-    for (const listener of this.listeners) listener(event);
-  }
-
-  subscribe(listener: (event: BuildEvent) => void): () => void {
-    this.listeners.add(listener);
-    const early = this.early ?? [];
-    this.early = undefined;
-    for (const event of early) listener(event);
-    return () => this.listeners.delete(listener);
-  }
 }
 
 /** Milliseconds after which nobody waits for a step to begin. */
