@@ -118,132 +118,129 @@ function makeStage(index: number, from: Instruction, instructions: readonly Inst
 }
 
 class InstructionReader {
-  readonly #origin: Origin;
-  readonly #source: string;
-  readonly #lines: Lines;
-  readonly #directives: DirectiveReader;
-  readonly #frontendDirectives: readonly Directive[];
+  private readonly origin: Origin;
+  private readonly source: string;
+  private readonly lines: Lines;
+  private readonly directiveReader: DirectiveReader;
+  private readonly frontendDirectives: readonly Directive[];
   /** The line that was read last. */
-  #line = 0;
+  private line = 0;
 
   constructor(origin: Origin) {
-    this.#origin = origin;
-    this.#source = origin.source;
-    this.#lines = new Lines(origin.source);
-    this.#directives = new DirectiveReader(origin);
-    this.#frontendDirectives = findFrontendDirectives(origin.source, this.#lines);
+    this.origin = origin;
+    this.source = origin.source;
+    this.lines = new Lines(origin.source);
+    this.directiveReader = new DirectiveReader(origin);
+    this.frontendDirectives = findFrontendDirectives(origin.source, this.lines);
   }
 
   get escape(): "\\" | "`" {
-    return this.#directives.escape;
+    return this.directiveReader.escape;
   }
 
   get directives(): readonly Directive[] {
-    const { escapeDirective } = this.#directives;
-    const all = [...this.#frontendDirectives, ...(escapeDirective === undefined ? [] : [escapeDirective])];
+    const { escapeDirective } = this.directiveReader;
+    const all = [...this.frontendDirectives, ...(escapeDirective === undefined ? [] : [escapeDirective])];
     return all.sort((left, right) => left.range.start.offset - right.range.start.offset);
   }
 
   /** The next instruction, or undefined at the end of the file. */
   next(): Instruction | undefined {
     for (;;) {
-      if (!this.#readLine()) return undefined;
-      const first = this.#line;
-      const fileStart = first === 1 && this.#source.startsWith("\ufeff") ? 1 : 0;
-      const end = this.#lines.contentEnd(first);
-      const start = skipSpaces(this.#source, Math.max(this.#lines.start(first), fileStart), end);
-      this.#directives.read(this.#source.slice(start, end), this.#lines.range(start, end));
-      if (start === end || this.#source[start] === "#") continue;
-      return this.#instruction(first, start, this.#join(start, end));
+      if (!this.readLine()) return undefined;
+      const first = this.line;
+      const fileStart = first === 1 && this.source.startsWith("\ufeff") ? 1 : 0;
+      const end = this.lines.contentEnd(first);
+      const start = skipSpaces(this.source, Math.max(this.lines.start(first), fileStart), end);
+      this.directiveReader.read(this.source.slice(start, end), this.lines.range(start, end));
+      if (start === end || this.source[start] === "#") continue;
+      return this.instruction(first, start, this.join(start, end));
     }
   }
 
-  #readLine(): boolean {
-    if (this.#line >= this.#lines.count) return false;
-    const line = ++this.#line;
-    const start = this.#lines.start(line);
-    let length = this.#lines.end(line) - start;
-    if (this.#source[start + length - 1] === "\n") length--;
+  private readLine(): boolean {
+    if (this.line >= this.lines.count) return false;
+    const line = ++this.line;
+    const start = this.lines.start(line);
+    let length = this.lines.end(line) - start;
+    if (this.source[start + length - 1] === "\n") length--;
     if (length * 3 <= maximumLineBytes) return true;
-    if (
-      length <= maximumLineBytes &&
-      Buffer.byteLength(this.#source.slice(start, start + length)) <= maximumLineBytes
-    ) {
+    if (length <= maximumLineBytes && Buffer.byteLength(this.source.slice(start, start + length)) <= maximumLineBytes) {
       return true;
     }
     throw problem(
-      this.#origin,
+      this.origin,
       "LINE_TOO_LONG",
       `line ${String(line)} is longer than ${String(maximumLineBytes)} bytes`,
-      this.#lines.range(start, start),
+      this.lines.range(start, start),
       "BuildKit reads no longer lines: break it with continuations, or COPY the data from a file.",
     );
   }
 
   /** Joins the line that begins at `start` with those that continue it. */
-  #join(start: number, end: number): JoinedLine {
-    let { end: pieceEnd, continues } = this.#withoutContinuation(start, end);
+  private join(start: number, end: number): JoinedLine {
+    let { end: pieceEnd, continues } = this.withoutContinuation(start, end);
     const pieces = [{ start, end: pieceEnd }];
-    while (continues && this.#readLine()) {
-      const lineStart = this.#lines.start(this.#line);
-      const lineEnd = this.#lines.contentEnd(this.#line);
-      const text = skipSpaces(this.#source, lineStart, lineEnd);
-      if (text === lineEnd || this.#source[text] === "#") continue;
-      ({ end: pieceEnd, continues } = this.#withoutContinuation(lineStart, lineEnd));
+    while (continues && this.readLine()) {
+      const lineStart = this.lines.start(this.line);
+      const lineEnd = this.lines.contentEnd(this.line);
+      const text = skipSpaces(this.source, lineStart, lineEnd);
+      if (text === lineEnd || this.source[text] === "#") continue;
+      ({ end: pieceEnd, continues } = this.withoutContinuation(lineStart, lineEnd));
       pieces.push({ start: lineStart, end: pieceEnd });
     }
-    return new JoinedLine(this.#lines, this.#source, pieces);
+    return new JoinedLine(this.lines, this.source, pieces);
   }
 
   /** An escape character at the end, blanks and tabs behind it included, continues the line; two of them do not. */
-  #withoutContinuation(start: number, end: number): { end: number; continues: boolean } {
+  private withoutContinuation(start: number, end: number): { end: number; continues: boolean } {
     let last = end - 1;
-    while (last >= start && (this.#source[last] === " " || this.#source[last] === "\t")) last--;
-    const { escape } = this.#directives;
+    while (last >= start && (this.source[last] === " " || this.source[last] === "\t")) last--;
+    const { escape } = this.directiveReader;
     const continues =
-      last >= start && this.#source[last] === escape && (last === start || this.#source[last - 1] !== escape);
+      last >= start && this.source[last] === escape && (last === start || this.source[last - 1] !== escape);
     return { end: continues ? last : end, continues };
   }
 
-  #instruction(firstLine: number, start: number, joined: JoinedLine): Instruction {
+  private instruction(firstLine: number, start: number, joined: JoinedLine): Instruction {
     const textStart = skipSpaces(joined.text, 0);
     const textEnd = dropTrailingSpaces(joined.text, textStart, joined.text.length);
-    const whole = this.#lines.range(start, this.#lines.contentEnd(this.#line));
-    const draft = this.#parse(joined, textStart, textEnd, whole);
-    if (draft === undefined) throw this.#unknownInstruction(joined, textStart, textEnd, firstLine);
+    const whole = this.lines.range(start, this.lines.contentEnd(this.line));
+    const draft = this.parse(joined, textStart, textEnd, whole);
+    if (draft === undefined) throw this.unknownInstruction(joined, textStart, textEnd, firstLine);
     const inner = draft.trigger ?? draft;
     const opens = (inner.keyword === "RUN" || inner.keyword === "COPY" || inner.keyword === "ADD") && !inner.json;
-    const heredocs = opens ? this.#heredocs(joined.text, whole) : [];
-    const range: Range = { start: whole.start, end: this.#lines.position(this.#lines.contentEnd(this.#line)) };
+    const heredocs = opens ? this.heredocs(joined.text, whole) : [];
+    const range: Range = { start: whole.start, end: this.lines.position(this.lines.contentEnd(this.line)) };
     const complete = (instruction: Instruction, from: Range["start"]): Instruction => ({
       ...instruction,
       heredocs,
       range: { start: from, end: range.end },
-      source: this.#source.slice(from.offset, range.end.offset),
+      source: this.source.slice(from.offset, range.end.offset),
     });
     const instruction: Instruction = {
       ...complete(draft, range.start),
       trigger: draft.trigger && complete(draft.trigger, draft.trigger.range.start),
     };
     checkInstruction(
-      this.#origin,
+      this.origin,
       instruction,
-      this.#frontendDirectives.some(({ name }) => name === "syntax"),
+      this.frontendDirectives.some(({ name }) => name === "syntax"),
     );
     return instruction;
   }
 
   /** Parses text `from`..`to` of a joined line; undefined where it begins with no keyword. Heredoc bodies are not read yet. */
-  #parse(joined: JoinedLine, from: number, to: number, whole: Range): Instruction | undefined {
+  private parse(joined: JoinedLine, from: number, to: number, whole: Range): Instruction | undefined {
     const split = splitInstruction(joined.text, from, to, this.escape);
     const keyword = byName.get(joined.text.slice(split.keyword.start, split.keyword.end).toUpperCase());
     if (keyword === undefined) return undefined;
     const { rest } = split;
-    const isJson = this.#jsonStart(keyword, joined.text, rest);
-    const json = isJson === undefined ? undefined : this.#json(joined, keyword, { start: isJson, end: rest.end });
-    const words = json === undefined ? this.#split(joined, keyword, rest) : this.#jsonWords(joined.text, keyword, rest);
+    const isJson = this.jsonStart(keyword, joined.text, rest);
+    const json = isJson === undefined ? undefined : this.json(joined, keyword, { start: isJson, end: rest.end });
+    const words = json === undefined ? this.split(joined, keyword, rest) : this.jsonWords(joined.text, keyword, rest);
     const trigger =
-      keyword === "ONBUILD" && rest.end > rest.start ? this.#parse(joined, rest.start, rest.end, whole) : undefined;
+      keyword === "ONBUILD" && rest.end > rest.start ? this.parse(joined, rest.start, rest.end, whole) : undefined;
     const start = joined.range(from, from).start;
     return {
       keyword,
@@ -263,7 +260,7 @@ class InstructionReader {
   }
 
   /** Where JSON form may begin: behind the type for HEALTHCHECK. Undefined for instructions that have no such form. */
-  #jsonStart(keyword: Keyword, text: string, rest: Slice): number | undefined {
+  private jsonStart(keyword: Keyword, text: string, rest: Slice): number | undefined {
     switch (keyword) {
       case "ADD":
       case "CMD":
@@ -283,12 +280,12 @@ class InstructionReader {
     }
   }
 
-  #json(joined: JoinedLine, keyword: Keyword, slice: Slice): readonly string[] | undefined {
+  private json(joined: JoinedLine, keyword: Keyword, slice: Slice): readonly string[] | undefined {
     if (joined.text[slice.start] !== "[") return undefined;
     const json = readJsonForm(joined.text.slice(slice.start, slice.end));
     if (json !== "mixed") return json;
     throw problem(
-      this.#origin,
+      this.origin,
       "BAD_JSON_FORM",
       `the array of ${keyword} holds something that is no string`,
       joined.range(slice.start, slice.end),
@@ -296,7 +293,7 @@ class InstructionReader {
     );
   }
 
-  #jsonWords(text: string, keyword: Keyword, rest: Slice): Slice[] {
+  private jsonWords(text: string, keyword: Keyword, rest: Slice): Slice[] {
     const words: Slice[] = [];
     let at = rest.start;
     if (keyword === "HEALTHCHECK") {
@@ -312,7 +309,7 @@ class InstructionReader {
   }
 
   /** Arguments in shell form. */
-  #split(joined: JoinedLine, keyword: Keyword, rest: Slice): Slice[] {
+  private split(joined: JoinedLine, keyword: Keyword, rest: Slice): Slice[] {
     const { text } = joined;
     if (rest.end === rest.start) return [];
     switch (keyword) {
@@ -326,7 +323,7 @@ class InstructionReader {
         return splitWords(text, rest.start, rest.end, this.escape);
       case "ENV":
       case "LABEL":
-        return this.#splitPairs(joined, keyword, rest);
+        return this.splitPairs(joined, keyword, rest);
       case "HEALTHCHECK": {
         let end = rest.start;
         while (end < rest.end && !isSpace(text.charCodeAt(end))) end++;
@@ -339,7 +336,7 @@ class InstructionReader {
     }
   }
 
-  #splitPairs(joined: JoinedLine, keyword: Keyword, rest: Slice): Slice[] {
+  private splitPairs(joined: JoinedLine, keyword: Keyword, rest: Slice): Slice[] {
     const { text } = joined;
     const words = splitWords(text, rest.start, rest.end, this.escape);
     const hasEquals = ({ start, end }: Slice): boolean => text.slice(start, end).includes("=");
@@ -347,7 +344,7 @@ class InstructionReader {
     if (first === undefined) return [];
     const bad = (message: string, slice: Slice) =>
       problem(
-        this.#origin,
+        this.origin,
         "BAD_KEY_VALUE",
         message,
         joined.range(slice.start, slice.end),
@@ -365,30 +362,30 @@ class InstructionReader {
   }
 
   /** Reads the bodies of the heredocs that a line opens. */
-  #heredocs(line: string, whole: Range): Heredoc[] {
+  private heredocs(line: string, whole: Range): Heredoc[] {
     let starts;
     try {
       starts = heredocStarts(line);
     } catch (error) {
-      throw expansionProblem(this.#origin, error, whole);
+      throw expansionProblem(this.origin, error, whole);
     }
     return starts.map((start): Heredoc => {
-      const bodyStart = this.#lines.start(this.#line + 1);
-      while (this.#readLine()) {
-        const lineStart = this.#lines.start(this.#line);
+      const bodyStart = this.lines.start(this.line + 1);
+      while (this.readLine()) {
+        const lineStart = this.lines.start(this.line);
         let from = lineStart;
-        if (start.chomp) while (this.#source[from] === "\t") from++;
-        const end = this.#lines.contentEnd(this.#line);
-        if (end - Math.min(from, end) !== start.name.length || !this.#source.startsWith(start.name, from)) continue;
-        const body = this.#source.slice(bodyStart, lineStart);
+        if (start.chomp) while (this.source[from] === "\t") from++;
+        const end = this.lines.contentEnd(this.line);
+        if (end - Math.min(from, end) !== start.name.length || !this.source.startsWith(start.name, from)) continue;
+        const body = this.source.slice(bodyStart, lineStart);
         return {
           ...start,
           content: start.chomp ? chompTabs(body) : body,
-          range: this.#lines.range(bodyStart, lineStart),
+          range: this.lines.range(bodyStart, lineStart),
         };
       }
       throw problem(
-        this.#origin,
+        this.origin,
         "UNTERMINATED_HEREDOC",
         `the heredoc ${start.name} is not closed`,
         whole,
@@ -397,14 +394,14 @@ class InstructionReader {
     });
   }
 
-  #unknownInstruction(joined: JoinedLine, from: number, to: number, firstLine: number): Error {
+  private unknownInstruction(joined: JoinedLine, from: number, to: number, firstLine: number): Error {
     const { keyword } = splitInstruction(joined.text, from, to, this.escape);
     const name = joined.text.slice(keyword.start, keyword.end);
     const range =
-      name === "" ? this.#lines.range(this.#lines.start(firstLine), this.#lines.contentEnd(firstLine)) : undefined;
+      name === "" ? this.lines.range(this.lines.start(firstLine), this.lines.contentEnd(firstLine)) : undefined;
     const like = nearest(name, keywords);
     return problem(
-      this.#origin,
+      this.origin,
       "UNKNOWN_INSTRUCTION",
       name === ""
         ? "a continuation that continues nothing"
