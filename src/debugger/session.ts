@@ -1,19 +1,27 @@
-import { replaceInstruction } from "../dockerfile/edit.js";
 import type { Build, Ref, Step } from "../engine/engine.js";
 import { CancelledError, DfdebugError, EngineError, SessionStateError, UsageError } from "../errors.js";
+import { Advance, type Arrival } from "./advance.js";
 import { Breakpoints } from "./breakpoints.js";
 import { StepChanges } from "./changes.js";
 import { Draft } from "./draft.js";
 import { factsAt } from "./facts.js";
 import { keepSteps } from "./keep-steps.js";
 import { LogBuffer } from "./log-buffer.js";
-import { Runner, type RunOutcome } from "./runner.js";
+import { Revision } from "./revision.js";
+import { Runner } from "./runner.js";
 import { matchSpec, parseSpec } from "./spec.js";
-import type { PendingFix, SessionEvent, SessionResult, SessionState, StoppedState, StopReason } from "./state.js";
-import { stepMoves } from "./step-moves.js";
+import {
+  positionOf,
+  type PendingFix,
+  type SessionEvent,
+  type SessionResult,
+  type SessionState,
+  type StoppedState,
+  type StopReason,
+} from "./state.js";
 import { StepStatuses } from "./step-statuses.js";
-import { CallStack, firstDifference, lastOfStage, stageToEnter } from "./stepping.js";
-import { whatHides, withTrial, type Trial } from "./trial.js";
+import { CallStack, lastOfStage, stageToEnter } from "./stepping.js";
+import type { Trial } from "./trial.js";
 
 export interface SessionOptions {
   readonly signal?: AbortSignal;
@@ -47,6 +55,8 @@ export class DebugSession implements AsyncDisposable {
   private readonly unsubscribe: () => void;
   private readonly statuses = new StepStatuses();
   private readonly draft: Draft;
+  private readonly advance: Advance;
+  private readonly revision: Revision;
   private current: SessionState = { kind: "idle" };
 
   constructor(build: Build, options: SessionOptions = {}) {
@@ -55,7 +65,11 @@ export class DebugSession implements AsyncDisposable {
     this.signal = options.signal ? AbortSignal.any([options.signal, this.cancel.signal]) : this.cancel.signal;
     this.draft = new Draft(build, options.dockerfilePath);
     this.changes = new StepChanges(build);
-    this.runner = new Runner(build, this.signal);
+    const { breakpoints, callers, draft, signal, statuses } = this;
+    this.runner = new Runner(build, signal);
+    const facts = (position: number) => factsAt(this, position, signal);
+    this.advance = new Advance({ build, runner: this.runner, breakpoints, facts });
+    this.revision = new Revision({ build, advance: this.advance, breakpoints, callers, draft, signal, statuses });
     this.unsubscribe = build.subscribe((event) => {
       this.runner.take(event);
       if (event.type === "log") this.logs.append(event.step, event.stream, event.data);
@@ -104,15 +118,16 @@ export class DebugSession implements AsyncDisposable {
   /** Begins: stops before the first step with `entry`, else runs to the first breakpoint, a failure, or the end. */
   async start(options: { entry?: boolean } = {}): Promise<SessionState> {
     this.require("idle", "start");
-    if (options.entry) return this.stopAt(1, "entry");
-    return this.moving(() => this.runFrom(1));
+    return this.moving(async () =>
+      options.entry ? { kind: "position", position: 1, reason: "entry" } : this.advance.from(1),
+    );
   }
 
   /** Runs to the next breakpoint, a failure, or the end, which makes the image. */
   async continue(): Promise<SessionState> {
     const stopped = this.require("stopped", "continue");
     this.callers.clear();
-    return this.moving(() => this.runFrom(positionOf(stopped) + 1));
+    return this.moving(() => this.advance.from(positionOf(stopped) + 1));
   }
 
   /** Runs the step and stops behind it; at the end, makes the image. */
@@ -120,11 +135,7 @@ export class DebugSession implements AsyncDisposable {
     const stopped = this.require("stopped", "next");
     if (stopped.at === "after") return this.continue();
     const { step } = stopped;
-    return this.moving(async () => {
-      const outcome = await this.runner.step(step);
-      if (outcome.status !== "built") return this.stopAfter(outcome);
-      return this.stopAt(this.callers.returnFrom(step, this.build.steps) ?? step.number + 1, "step");
-    });
+    return this.moving(async () => (await this.advance.over(step)) ?? this.behind(step));
   }
 
   /** Goes into a stage that the step reads, where the session has not stopped yet; else as `next`. */
@@ -133,11 +144,8 @@ export class DebugSession implements AsyncDisposable {
     const inside = stopped.at === "after" ? undefined : stageToEnter(stopped.step, this.build.steps, this.callers);
     if (!inside) return this.next();
     this.callers.enter(stopped.step, inside);
-    return this.stopAt(
-      inside.number,
-      "step",
-      `stage ${inside.stage.label}, which step ${String(stopped.step.number)} reads`,
-    );
+    const note = `stage ${inside.stage.label}, which step ${String(stopped.step.number)} reads`;
+    return this.stand(inside.number, "step", note);
   }
 
   /** Runs to the end of the stage, and back to the step that it was entered from. Breakpoints on the way stop it. */
@@ -147,11 +155,7 @@ export class DebugSession implements AsyncDisposable {
     const last = lastOfStage(stopped.step, this.build.steps);
     return this.moving(async () => {
       const inside = this.breakpoints.positionsFrom(stopped.step.number + 1).filter((one) => one <= last.number);
-      const hit = await this.runToBreakpoint(inside);
-      if (hit) return hit;
-      const outcome = await this.runner.step(last);
-      if (outcome.status !== "built") return this.stopAfter(outcome);
-      return this.stopAt(this.callers.returnFrom(last, this.build.steps) ?? last.number + 1, "step");
+      return (await this.advance.toBreakpoint(inside)) ?? (await this.advance.over(last)) ?? this.behind(last);
     });
   }
 
@@ -161,7 +165,7 @@ export class DebugSession implements AsyncDisposable {
     const position = positionOf(stopped);
     if (position === 1) throw new SessionStateError("back: this is the first step");
     this.callers.clear();
-    return this.stopAt(Math.max(1, position - count), "step", "back");
+    return this.stand(Math.max(1, position - count), "step", "back");
   }
 
   /** Runs to a place, or goes back to it. Breakpoints on the way forwards stop it. Rejects with UsageError for a bad SPEC. */
@@ -175,15 +179,15 @@ export class DebugSession implements AsyncDisposable {
     const ahead = positions.find((position) => position > here);
     const target = ahead ?? positions.at(-1) ?? here;
     this.callers.clear();
-    if (target <= here) return this.stopAt(target, "step", "until");
-    return this.moving(() => this.runTo(target, here + 1, "until"));
+    if (target <= here) return this.stand(target, "step", "until");
+    return this.moving(() => this.advance.to(target, here + 1, "until"));
   }
 
   /** Goes to the first step; nothing that is built runs again. */
   async restart(): Promise<SessionState> {
     this.require("stopped", "restart");
     this.callers.forget();
-    return this.stopAt(1, "entry", "restart");
+    return this.stand(1, "entry", "restart");
   }
 
   /**
@@ -205,14 +209,7 @@ export class DebugSession implements AsyncDisposable {
    */
   async retry(text: string, step?: Step): Promise<SessionState> {
     const stopped = this.require("stopped", "retry");
-    const wanted = step ?? stopped.step;
-    return this.moving(async () => {
-      await this.replan(replaceInstruction(this.build.dockerfile, wanted.instruction, text));
-      const next = this.stepAt(wanted.number);
-      const outcome = await this.runner.step(next);
-      if (outcome.status !== "built") return this.stopAfter(outcome);
-      return this.stopAt(next.number, "step", "retry");
-    });
+    return this.moving(() => this.revision.retry(step ?? stopped.step, text));
   }
 
   /**
@@ -221,14 +218,7 @@ export class DebugSession implements AsyncDisposable {
    */
   async edit(source: string): Promise<SessionState> {
     const stopped = this.require("stopped", "edit");
-    return this.moving(async () => {
-      const old = this.build.steps;
-      const moves = await this.replan(source);
-      const changed = firstDifference(old, this.build.steps);
-      const here = Math.min(moves.get(positionOf(stopped)) ?? changed, this.build.steps.length + 1);
-      if (changed <= here && changed <= this.build.steps.length) return this.runFrom(changed);
-      return this.stopAt(here, "step", "edit");
-    });
+    return this.moving(() => this.revision.edit(stopped, source));
   }
 
   /**
@@ -238,18 +228,7 @@ export class DebugSession implements AsyncDisposable {
    */
   async reload(source: string, options: { contextChanged: boolean }): Promise<SessionState> {
     const stopped = this.require("stopped", "reload");
-    return this.moving(async () => {
-      const old = this.build.steps;
-      const moves = await this.replan(source, options);
-      this.draft.reloaded(source);
-      const { steps } = this.build;
-      const end = steps.length + 1;
-      const unbuilt = steps.find((step) => !this.build.isBuilt(step))?.number ?? end;
-      const changed = Math.min(firstDifference(old, steps), unbuilt);
-      const here = moves.get(positionOf(stopped)) ?? (stopped.at === "after" ? end : changed);
-      if (stopped.reason === "failure") return this.runFrom(Math.min(changed, here));
-      return this.runTo(Math.min(here, end), changed, "reload");
-    });
+    return this.moving(() => this.revision.reload(stopped, source, options));
   }
 
   /** Takes the Dockerfile and the context as they are on disk now. Rejects with UsageError where there is no such file. */
@@ -263,18 +242,7 @@ export class DebugSession implements AsyncDisposable {
     const stopped = this.require("stopped", "set");
     if (stopped.at === "after")
       throw new SessionStateError("set: nothing runs behind the end", { hint: "`back` first." });
-    return this.moving(async () => {
-      const before = this.build.dockerfile.source;
-      const moves = await this.replan(withTrial(this.build.dockerfile, stopped.step, trial));
-      const step = this.stepAt(moves.get(stopped.step.number) ?? stopped.step.number);
-      const hidden = await whatHides(this.build, step, trial);
-      if (hidden !== undefined) {
-        await this.replan(before);
-        throw new SessionStateError(`set ${trial.kind} ${trial.name} has no effect here: ${hidden}`);
-      }
-      const first = stopped.step.stageStep === 1 ? 1 : step.number;
-      return this.stopAt(first, "step", `${trial.kind} ${trial.name} set`);
-    });
+    return this.moving(() => this.revision.set(stopped.step, trial));
   }
 
   /**
@@ -305,56 +273,18 @@ export class DebugSession implements AsyncDisposable {
     this.listeners.clear();
   }
 
-  /** From a position on, it included: to the first breakpoint that holds, a failure, a pause or the image. */
-  private async runFrom(position: number): Promise<SessionState> {
-    const hit = await this.runToBreakpoint(this.breakpoints.positionsFrom(position));
-    if (hit) return hit;
-    const outcome = await this.runner.before(this.build.steps.length + 1);
-    if (outcome.status !== "built") return this.stopAfter(outcome);
-    await this.keep();
-    const image = await this.build.finish({ signal: this.signal });
-    this.end({ status: "built", image });
-    return this.current;
-  }
-
-  /** Runs to a position; breakpoints from another one on stop it on the way. */
-  private async runTo(position: number, from: number, note: string): Promise<SessionState> {
-    const hit = await this.runToBreakpoint(this.breakpoints.positionsFrom(from).filter((one) => one < position));
-    if (hit) return hit;
-    const outcome = await this.runner.before(position);
-    return outcome.status === "built" ? this.stopAt(position, "step", note) : this.stopAfter(outcome);
-  }
-
-  private async runToBreakpoint(positions: readonly number[]): Promise<SessionState | undefined> {
-    for (const position of positions) {
-      const outcome = await this.runner.before(position);
-      if (outcome.status !== "built") return this.stopAfter(outcome);
-      const hit = await this.breakpoints.stopAt(position, () => factsAt(this, position, this.signal));
-      if (hit) return this.stopAt(position, "breakpoint", hit);
-    }
-    return undefined;
-  }
-
-  private async replan(
-    source: string,
-    options: { contextChanged?: boolean } = {},
-  ): Promise<ReadonlyMap<number, number>> {
-    const old = this.build.steps;
-    const rebindStatuses = this.statuses.remember();
-    await this.build.replan(source, { signal: this.signal, ...options });
-    const moves = stepMoves(old, this.build.steps);
-    this.breakpoints.rebind(moves, this.build);
-    this.callers.clear();
-    rebindStatuses(moves, this.build);
-    return moves;
+  /** Behind a step that ran: where its stage was entered from, else at the next one. */
+  private behind(step: Step): Arrival {
+    const position = this.callers.returnFrom(step, this.build.steps) ?? step.number + 1;
+    return { kind: "position", position, reason: "step" };
   }
 
   /** Runs a command that moves the session; what fails puts it back where it was, or ends it. */
-  private async moving(work: () => Promise<SessionState>): Promise<SessionState> {
+  private async moving(work: () => Promise<Arrival>): Promise<SessionState> {
     const before = this.current;
     this.current = { kind: "running" };
     try {
-      return await work();
+      return await this.arrive(await work());
     } catch (error) {
       if (error instanceof CancelledError) {
         await this.keep();
@@ -365,25 +295,28 @@ export class DebugSession implements AsyncDisposable {
     }
   }
 
-  private stepAt(number: number): Step {
-    const step = this.build.steps[number - 1];
-    if (!step) throw new SessionStateError(`Step ${String(number)} is gone`);
-    return step;
-  }
-
-  private stopAfter(outcome: Exclude<RunOutcome, { status: "built" }>): SessionState {
-    if (outcome.status === "failed") {
-      const { failure } = outcome;
-      return this.stop({ step: failure.step, at: "before", reason: "failure", failure, note: undefined });
+  private async arrive(arrival: Arrival): Promise<SessionState> {
+    switch (arrival.kind) {
+      case "position":
+        return this.stand(arrival.position, arrival.reason, arrival.note);
+      case "failure": {
+        const { failure } = arrival;
+        return this.stop({ step: failure.step, at: "before", reason: "failure", failure, note: undefined });
+      }
+      case "built": {
+        await this.keep();
+        const image = await this.build.finish({ signal: this.signal });
+        this.end({ status: "built", image });
+        return this.current;
+      }
     }
-    const first = this.build.steps.find((step) => !this.build.isBuilt(step));
-    return this.stopAt(first?.number ?? this.build.steps.length + 1, "pause");
   }
 
-  private stopAt(position: number, reason: StopReason, note?: string): SessionState {
+  private stand(position: number, reason: StopReason, note?: string): SessionState {
     const { steps } = this.build;
     const at = position > steps.length ? "after" : "before";
-    const step = this.stepAt(Math.min(position, steps.length));
+    const step = steps[Math.min(position, steps.length) - 1];
+    if (!step) throw new SessionStateError(`Step ${String(position)} is gone`);
     return this.stop({
       step,
       at,
@@ -425,9 +358,4 @@ export class DebugSession implements AsyncDisposable {
   private emit(event: SessionEvent): void {
     for (const listener of this.listeners) listener(event);
   }
-}
-
-/** The position of a stop: its step's number, or one more at the end. */
-export function positionOf(stopped: StoppedState): number {
-  return stopped.at === "after" ? stopped.step.number + 1 : stopped.step.number;
 }
