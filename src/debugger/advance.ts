@@ -14,7 +14,7 @@ export type Arrival =
       /** How it came there, for people. */
       readonly note?: string | undefined;
     }
-  | { readonly kind: "failure"; readonly failure: StepFailure }
+  | { readonly kind: "failure"; readonly failure: StepFailure; readonly note?: string | undefined }
   /** Everything is built: the image can be made. */
   | { readonly kind: "built" };
 

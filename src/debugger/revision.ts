@@ -31,12 +31,29 @@ export class Revision {
     this.parts = parts;
   }
 
-  /** Replaces an instruction and runs it as a real step. */
+  /** Replaces an instruction and runs it as a real step; while that has not worked it is an attempt. */
   async retry(step: Step, text: string): Promise<Arrival> {
-    const { build, advance } = this.parts;
-    await this.replan(replaceInstruction(build.dockerfile, step.instruction, text));
-    const next = this.stepAt(step.number);
-    return (await advance.over(next)) ?? { kind: "position", position: next.number, reason: "step", note: "retry" };
+    const { build, advance, draft } = this.parts;
+    const { dockerfile, steps } = draft.attempt ?? build;
+    const number = this.withoutAttempt(step.number);
+    const replaced = steps[number - 1] ?? step;
+    await this.replan(replaceInstruction(dockerfile, replaced.instruction, text));
+    draft.attempt = build.dockerfile.source === dockerfile.source ? undefined : { number, dockerfile, steps };
+    const next = this.stepAt(number);
+    const arrival = await advance.over(next);
+    if (build.isBuilt(next)) draft.attempt = undefined;
+    if (arrival?.kind === "failure") return { ...arrival, note: "retry" };
+    return arrival ?? { kind: "position", position: next.number, reason: "step", note: "retry" };
+  }
+
+  /** Puts back what a retry tried in vain; gives the position that another one has then. */
+  async withdraw(position: number): Promise<number> {
+    const { draft } = this.parts;
+    const { attempt } = draft;
+    if (!attempt) return position;
+    const moved = this.withoutAttempt(position);
+    await this.replan(attempt.dockerfile.source);
+    return moved;
   }
 
   /** Another text of the whole Dockerfile: on from the first step that changed; where only later ones did, the session stays. */
@@ -71,29 +88,47 @@ export class Revision {
 
   /** Another value of a variable from a step on, in memory only. Rejects with SessionStateError where it has no effect. */
   async set(step: Step, trial: Trial): Promise<Arrival> {
-    const { build } = this.parts;
+    const { build, draft } = this.parts;
     const before = build.dockerfile.source;
-    const moves = await this.replan(withTrial(build.dockerfile, step, trial));
-    const moved = this.stepAt(moves.get(step.number) ?? step.number);
+    const { attempt } = draft;
+    const { dockerfile, steps } = attempt ?? build;
+    const wanted = steps[this.withoutAttempt(step.number) - 1] ?? step;
+    const moves = await this.replan(withTrial(dockerfile, wanted, trial), { from: steps });
+    const moved = this.stepAt(moves.get(wanted.number) ?? wanted.number);
     const hidden = await whatHides(build, moved, trial);
     if (hidden !== undefined) {
       await this.replan(before);
+      draft.attempt = attempt;
       throw new SessionStateError(`set ${trial.kind} ${trial.name} has no effect here: ${hidden}`);
     }
     const position = step.stageStep === 1 ? 1 : moved.number;
     return { kind: "position", position, reason: "step", note: `${trial.kind} ${trial.name} set` };
   }
 
-  private async replan(source: string, options: { contextChanged?: boolean } = {}): Promise<StepMoves> {
-    const { build, breakpoints, callers, signal, statuses } = this.parts;
+  /** Plans another text, in which there is no attempt; gives where the steps are that there were, or those of `from`. */
+  private async replan(
+    source: string,
+    options: { contextChanged?: boolean; from?: readonly Step[] } = {},
+  ): Promise<StepMoves> {
+    const { build, breakpoints, callers, draft, signal, statuses } = this.parts;
+    const { from, ...rest } = options;
     const old = build.steps;
     const rebindStatuses = statuses.remember();
-    await build.replan(source, { signal, ...options });
+    await build.replan(source, { signal, ...rest });
+    draft.attempt = undefined;
     const moves = stepMoves(old, build.steps);
     breakpoints.rebind(moves, build);
     callers.clear();
     rebindStatuses(moves, build);
-    return moves;
+    return from ? stepMoves(from, build.steps) : moves;
+  }
+
+  /** The position that one of the present plan has without the attempt, which may have made several instructions of one. */
+  private withoutAttempt(position: number): number {
+    const { build, draft } = this.parts;
+    const { attempt } = draft;
+    if (!attempt || position <= attempt.number) return position;
+    return Math.max(attempt.number, position - (build.steps.length - attempt.steps.length));
   }
 
   private stepAt(number: number): Step {

@@ -1,3 +1,4 @@
+import type { Instruction } from "../dockerfile/syntax.js";
 import type { Build, Ref, Step } from "../engine/engine.js";
 import { CancelledError, DfdebugError, EngineError, SessionStateError, UsageError } from "../errors.js";
 import { Advance, type Arrival } from "./advance.js";
@@ -98,6 +99,18 @@ export class DebugSession implements AsyncDisposable {
     return this.draft.difference;
   }
 
+  /** What the last retry tried in vain, as long as the session stands there: the instruction that it took the place of. */
+  get attempt(): { readonly step: Step; readonly instead: Instruction } | undefined {
+    const { attempt } = this.draft;
+    const [step, original] = [this.build.steps, attempt?.steps].map((steps) => steps?.[(attempt?.number ?? 0) - 1]);
+    return step && original && { step, instead: original.instruction };
+  }
+
+  /** The Dockerfile's text that is built, without what a retry tried in vain. */
+  get wantedSource(): string {
+    return this.draft.wanted;
+  }
+
   /** Listens until the returned function is called. */
   subscribe(listener: (event: SessionEvent) => void): () => void {
     this.listeners.add(listener);
@@ -127,15 +140,17 @@ export class DebugSession implements AsyncDisposable {
   async continue(): Promise<SessionState> {
     const stopped = this.require("stopped", "continue");
     this.callers.clear();
-    return this.moving(() => this.advance.from(positionOf(stopped) + 1));
+    return this.leaving(stopped, (here) => this.advance.from(here + 1));
   }
 
   /** Runs the step and stops behind it; at the end, makes the image. */
   async next(): Promise<SessionState> {
     const stopped = this.require("stopped", "next");
     if (stopped.at === "after") return this.continue();
-    const { step } = stopped;
-    return this.moving(async () => (await this.advance.over(step)) ?? this.behind(step));
+    return this.leaving(stopped, async (here) => {
+      const step = this.stepAt(here);
+      return (await this.advance.over(step)) ?? this.behind(step);
+    });
   }
 
   /** Goes into a stage that the step reads, where the session has not stopped yet; else as `next`. */
@@ -143,18 +158,20 @@ export class DebugSession implements AsyncDisposable {
     const stopped = this.require("stopped", "step");
     const inside = stopped.at === "after" ? undefined : stageToEnter(stopped.step, this.build.steps, this.callers);
     if (!inside) return this.next();
-    this.callers.enter(stopped.step, inside);
-    const note = `stage ${inside.stage.label}, which step ${String(stopped.step.number)} reads`;
-    return this.stand(inside.number, "step", note);
+    return this.leaving(stopped, async (here) => {
+      this.callers.enter(this.stepAt(here), inside);
+      const note = `stage ${inside.stage.label}, which step ${String(here)} reads`;
+      return { kind: "position", position: inside.number, reason: "step", note };
+    });
   }
 
   /** Runs to the end of the stage, and back to the step that it was entered from. Breakpoints on the way stop it. */
   async stepOut(): Promise<SessionState> {
     const stopped = this.require("stopped", "stepout");
     if (stopped.at === "after") return this.continue();
-    const last = lastOfStage(stopped.step, this.build.steps);
-    return this.moving(async () => {
-      const inside = this.breakpoints.positionsFrom(stopped.step.number + 1).filter((one) => one <= last.number);
+    return this.leaving(stopped, async (here) => {
+      const last = lastOfStage(this.stepAt(here), this.build.steps);
+      const inside = this.breakpoints.positionsFrom(here + 1).filter((one) => one <= last.number);
       return (await this.advance.toBreakpoint(inside)) ?? (await this.advance.over(last)) ?? this.behind(last);
     });
   }
@@ -162,10 +179,14 @@ export class DebugSession implements AsyncDisposable {
   /** Goes back by steps, at most to the first; nothing runs. */
   async stepBack(count = 1): Promise<SessionState> {
     const stopped = this.require("stopped", "back");
-    const position = positionOf(stopped);
-    if (position === 1) throw new SessionStateError("back: this is the first step");
+    if (positionOf(stopped) === 1) throw new SessionStateError("back: this is the first step");
     this.callers.clear();
-    return this.stand(Math.max(1, position - count), "step", "back");
+    return this.leaving(stopped, async (here) => ({
+      kind: "position",
+      position: Math.max(1, here - count),
+      reason: "step",
+      note: "back",
+    }));
   }
 
   /** Runs to a place, or goes back to it. Breakpoints on the way forwards stop it. Rejects with UsageError for a bad SPEC. */
@@ -174,20 +195,21 @@ export class DebugSession implements AsyncDisposable {
     const parsed = parseSpec(written);
     if (parsed.condition !== undefined)
       throw new UsageError("until takes no condition", { hint: "`tbreak SPEC if COND`, then `continue`." });
-    const positions = matchSpec(parsed, this.build);
-    const here = positionOf(stopped);
-    const ahead = positions.find((position) => position > here);
-    const target = ahead ?? positions.at(-1) ?? here;
+    matchSpec(parsed, this.build);
     this.callers.clear();
-    if (target <= here) return this.stand(target, "step", "until");
-    return this.moving(() => this.advance.to(target, here + 1, "until"));
+    return this.leaving(stopped, async (here) => {
+      const positions = matchSpec(parsed, this.build);
+      const target = positions.find((position) => position > here) ?? positions.at(-1) ?? here;
+      if (target > here) return this.advance.to(target, here + 1, "until");
+      return { kind: "position", position: target, reason: "step", note: "until" };
+    });
   }
 
   /** Goes to the first step; nothing that is built runs again. */
   async restart(): Promise<SessionState> {
-    this.require("stopped", "restart");
+    const stopped = this.require("stopped", "restart");
     this.callers.forget();
-    return this.stand(1, "entry", "restart");
+    return this.leaving(stopped, async () => ({ kind: "position", position: 1, reason: "entry", note: "restart" }));
   }
 
   /**
@@ -204,8 +226,9 @@ export class DebugSession implements AsyncDisposable {
 
   /**
    * Replaces an instruction and runs it as a real step of the build; the session stands before it then. When it succeeds
-   * the change is pending: `continue` goes on, `writeFix` writes it. When it fails the session stops there again. Rejects
-   * with DockerfileError when the text does not parse; then nothing has changed.
+   * the change is pending: `continue` goes on, `writeFix` writes it. When it fails the session stops there again, and it was
+   * an attempt: it can be looked at and retried, and what goes on from there goes on without it. Rejects with
+   * DockerfileError when the text does not parse; then nothing has changed.
    */
   async retry(text: string, step?: Step): Promise<SessionState> {
     const stopped = this.require("stopped", "retry");
@@ -279,6 +302,11 @@ export class DebugSession implements AsyncDisposable {
     return { kind: "position", position, reason: "step" };
   }
 
+  /** Runs a command that goes somewhere from a stop: what a retry tried in vain there is put back first. */
+  private leaving(stopped: StoppedState, work: (here: number) => Promise<Arrival>): Promise<SessionState> {
+    return this.moving(async () => work(await this.revision.withdraw(positionOf(stopped))));
+  }
+
   /** Runs a command that moves the session; what fails puts it back where it was, or ends it. */
   private async moving(work: () => Promise<Arrival>): Promise<SessionState> {
     const before = this.current;
@@ -300,8 +328,8 @@ export class DebugSession implements AsyncDisposable {
       case "position":
         return this.stand(arrival.position, arrival.reason, arrival.note);
       case "failure": {
-        const { failure } = arrival;
-        return this.stop({ step: failure.step, at: "before", reason: "failure", failure, note: undefined });
+        const { failure, note } = arrival;
+        return this.stop({ step: failure.step, at: "before", reason: "failure", failure, note });
       }
       case "built": {
         await this.keep();
@@ -315,8 +343,7 @@ export class DebugSession implements AsyncDisposable {
   private stand(position: number, reason: StopReason, note?: string): SessionState {
     const { steps } = this.build;
     const at = position > steps.length ? "after" : "before";
-    const step = steps[Math.min(position, steps.length) - 1];
-    if (!step) throw new SessionStateError(`Step ${String(position)} is gone`);
+    const step = this.stepAt(Math.min(position, steps.length));
     return this.stop({
       step,
       at,
@@ -324,6 +351,12 @@ export class DebugSession implements AsyncDisposable {
       failure: undefined,
       note: reason === "breakpoint" || note !== reason ? note : undefined,
     });
+  }
+
+  private stepAt(number: number): Step {
+    const step = this.build.steps[number - 1];
+    if (!step) throw new SessionStateError(`Step ${String(number)} is gone`);
+    return step;
   }
 
   private stop(where: Omit<StoppedState, "kind">): SessionState {
