@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { isTypedStrictly, strictOptions } from "../../dockerfile/edit.js";
 import type { StepContainer } from "../../engine/engine.js";
 import { UsageError } from "../../errors.js";
 import { copyOut } from "../copy-out.js";
@@ -147,7 +148,9 @@ function introduction(
     : stopped.at === "after"
       ? "Shell on the final filesystem"
       : `Shell on the last good layer (before step ${String(stopped.step.number)})`;
-  const typed = isTyped ? " The instruction is typed; Enter runs it." : "";
+  const isStrict = isTyped && isTypedStrictly(stopped.step.instruction, environment.shell);
+  const how = isStrict ? `typed with SHELL's -${strictOptions(environment.shell)}` : "typed";
+  const typed = isTyped ? ` The instruction is ${how}; Enter runs it.` : "";
   return [
     dim(`${lead}: user ${environment.user || "root"}, ${environment.cwd}.${typed}`),
     dim(`${toolbox.available ? "Tools are in /.dfdebug/bin. " : ""}Leave with exit: (dfdebug) follows.`),
