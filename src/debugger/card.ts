@@ -1,3 +1,4 @@
+import type { Instruction } from "../dockerfile/syntax.js";
 import type { CopyDiagnosis, Step, StepFailure } from "../engine/engine.js";
 import { adviceFor } from "./advice.js";
 import { exitCodeMeaning } from "./exit-codes.js";
@@ -21,19 +22,26 @@ export interface FailureCard {
   /** Lines of output in all. */
   readonly logTotal: number;
   readonly advice: readonly string[];
+  /** That it was an attempt, and what the step is without it. */
+  readonly attempt: string | undefined;
 }
 
 /** How many lines of output a card shows. */
 const logLines = 10;
 
-/** Makes the card of a failure. */
-export function failureCard(failure: StepFailure, file: string, logs: LogBuffer): FailureCard {
+/** Makes the card of a failure. `instead`: the instruction that the failed one took the place of, where a retry tried it. */
+export function failureCard(
+  failure: StepFailure,
+  file: string,
+  options: { readonly logs: LogBuffer; readonly instead: Instruction | undefined },
+): FailureCard {
+  const { logs, instead } = options;
   const { step, exitCode, copy } = failure;
   const recent = logs.lines(step, 400).map(({ text }) => text);
   return {
     step,
     title: `Step ${String(step.number)}/${String(step.total)} failed`,
-    location: `${file}:${String(step.instruction.range.start.line)}, stage ${step.stage.label}`,
+    location: `${file}:${String(step.instruction.range.start.line)}, stage ${step.stage.label}${instead ? ", retry" : ""}`,
     exitCode,
     meaning: exitCode === undefined ? undefined : failure.outOfMemory ? "out of memory" : exitCodeMeaning(exitCode),
     message: exitCode === undefined && !copy ? failure.message : undefined,
@@ -41,7 +49,15 @@ export function failureCard(failure: StepFailure, file: string, logs: LogBuffer)
     log: telling(recent),
     logTotal: logs.total(step),
     advice: copy ? [] : adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode),
+    attempt: instead && attemptText(instead),
   };
+}
+
+/** What becomes of an instruction that a retry tried in vain. */
+export function attemptText(instead: Instruction): string {
+  const text = instead.text.replaceAll(/\s+/g, " ");
+  const shown = text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  return `An attempt: retry changes it further, next and continue run the step as it was: ${shown}`;
 }
 
 /** The lines that are most likely to say why: the last ones, without what tools say after every failure. */

@@ -1,15 +1,30 @@
 import { readFile } from "node:fs/promises";
 import { unifiedDiff } from "../dockerfile/edit.js";
-import type { Build } from "../engine/engine.js";
+import type { Dockerfile } from "../dockerfile/syntax.js";
+import type { Build, Step } from "../engine/engine.js";
 import { SessionStateError, UsageError } from "../errors.js";
 import { writeDockerfile } from "./dockerfile-file.js";
 import type { PendingFix } from "./state.js";
 import { withoutTrials } from "./trial.js";
 
+/**
+ * An instruction that a retry tried, and that has not worked. It stays in the plan as long as the session stands there, so that
+ * its state, log and text can be looked at; it is no change of the Dockerfile.
+ */
+export interface Attempt {
+  /** The number of the step that was replaced. */
+  readonly number: number;
+  /** What is built without it. */
+  readonly dockerfile: Dockerfile;
+  readonly steps: readonly Step[];
+}
+
 /** The Dockerfile that is built, beside the one in the file: what became different, and what is to become of it. */
 export class Draft {
   private readonly build: Build;
   private readonly path: string | undefined;
+  /** Undefined where what is built is what the user wants. */
+  attempt: Attempt | undefined;
   private source: string;
   /** A change that is for this build only, as the user said. */
   private kept: string | undefined;
@@ -23,6 +38,11 @@ export class Draft {
   /** The text in the file, as far as the session knows. */
   get fileSource(): string {
     return this.source;
+  }
+
+  /** The text that is built, without what a retry tried in vain. */
+  get wanted(): string {
+    return (this.attempt?.dockerfile ?? this.build.dockerfile).source;
   }
 
   /** The text that is in the file now. Rejects with UsageError where there is none. */
@@ -48,7 +68,7 @@ export class Draft {
 
   /** What is built differs from the file, decided or not. */
   get difference(): PendingFix | undefined {
-    const source = withoutTrials(this.build.dockerfile.source);
+    const source = withoutTrials(this.wanted);
     if (source === this.source) return undefined;
     return { source, diff: unifiedDiff(this.source, source, this.build.dockerfile.file) };
   }
@@ -64,6 +84,6 @@ export class Draft {
   }
 
   discard(): void {
-    this.kept = withoutTrials(this.build.dockerfile.source);
+    this.kept = withoutTrials(this.wanted);
   }
 }

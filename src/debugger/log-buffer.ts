@@ -28,61 +28,61 @@ export interface LogLine {
 
 /** What the steps of a build printed, bounded in lines and bytes whatever they print. */
 export class LogBuffer {
-  readonly #limits: LogLimits;
-  readonly #steps = new Map<StepKey, StepLog>();
+  private readonly limits: LogLimits;
+  private readonly steps = new Map<StepKey, StepLog>();
 
   constructor(limits: Partial<LogLimits> = {}) {
-    this.#limits = { ...defaultLimits, ...limits };
+    this.limits = { ...defaultLimits, ...limits };
   }
 
   append(step: Step, stream: 1 | 2, data: Uint8Array): void {
     const key = stepKey(step);
-    let log = this.#steps.get(key);
-    if (!log) this.#steps.set(key, (log = new StepLog(this.#limits)));
+    let log = this.steps.get(key);
+    if (!log) this.steps.set(key, (log = new StepLog(this.limits)));
     log.append(stream, data);
   }
 
   /** Forgets a step's output: it runs again. */
   clear(step: Step): void {
-    this.#steps.delete(stepKey(step));
+    this.steps.delete(stepKey(step));
   }
 
   /** The remembered lines, oldest first, an unfinished one included; at most the last `count`. */
   lines(step: Step, count = Number.POSITIVE_INFINITY): LogLine[] {
-    return this.#steps.get(stepKey(step))?.lines(count) ?? [];
+    return this.steps.get(stepKey(step))?.lines(count) ?? [];
   }
 
   /** How many lines the step printed, forgotten ones included. */
   total(step: Step): number {
-    return this.#steps.get(stepKey(step))?.total ?? 0;
+    return this.steps.get(stepKey(step))?.total ?? 0;
   }
 }
 
 class StepLog {
-  readonly #limits: LogLimits;
-  readonly #partial: Record<1 | 2, PartialLine>;
-  #kept: LogLine[] = [];
-  /** Index in #kept of the oldest line still remembered: shifting an array line by line is slow. */
-  #start = 0;
-  #characters = 0;
-  #ended = 0;
+  private readonly limits: LogLimits;
+  private readonly partial: Record<1 | 2, PartialLine>;
+  private kept: LogLine[] = [];
+  /** Index in `kept` of the oldest line still remembered: shifting an array line by line is slow. */
+  private start = 0;
+  private characters = 0;
+  private ended = 0;
 
   constructor(limits: LogLimits) {
-    this.#limits = limits;
-    this.#partial = { 1: new PartialLine(limits.lineCharacters), 2: new PartialLine(limits.lineCharacters) };
+    this.limits = limits;
+    this.partial = { 1: new PartialLine(limits.lineCharacters), 2: new PartialLine(limits.lineCharacters) };
   }
 
   get total(): number {
-    return this.#ended + ([1, 2] as const).filter((stream) => !this.#partial[stream].isEmpty).length;
+    return this.ended + ([1, 2] as const).filter((stream) => !this.partial[stream].isEmpty).length;
   }
 
   append(stream: 1 | 2, data: Uint8Array): void {
-    const partial = this.#partial[stream];
+    const partial = this.partial[stream];
     const text = partial.decode(data);
     let from = 0;
     for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", from)) {
       partial.add(text, from, end);
-      this.#keep({ stream, text: partial.take() });
+      this.keep({ stream, text: partial.take() });
       from = end + 1;
     }
     partial.add(text, from, text.length);
@@ -90,50 +90,50 @@ class StepLog {
 
   lines(count: number): LogLine[] {
     const open = ([1, 2] as const)
-      .filter((stream) => !this.#partial[stream].isEmpty)
-      .map((stream) => ({ stream, text: this.#partial[stream].shown() }));
-    const from = Math.max(this.#start, this.#kept.length + open.length - count);
-    return [...this.#kept.slice(from), ...open].slice(-count);
+      .filter((stream) => !this.partial[stream].isEmpty)
+      .map((stream) => ({ stream, text: this.partial[stream].shown() }));
+    const from = Math.max(this.start, this.kept.length + open.length - count);
+    return [...this.kept.slice(from), ...open].slice(-count);
   }
 
-  #keep(line: LogLine): void {
-    this.#ended += 1;
-    this.#kept.push(line);
-    this.#characters += line.text.length;
+  private keep(line: LogLine): void {
+    this.ended += 1;
+    this.kept.push(line);
+    this.characters += line.text.length;
     while (
-      this.#kept.length - this.#start > this.#limits.lines ||
-      (this.#characters > this.#limits.characters && this.#kept.length - this.#start > 1)
+      this.kept.length - this.start > this.limits.lines ||
+      (this.characters > this.limits.characters && this.kept.length - this.start > 1)
     ) {
-      this.#characters -= this.#kept[this.#start]?.text.length ?? 0;
-      this.#start += 1;
+      this.characters -= this.kept[this.start]?.text.length ?? 0;
+      this.start += 1;
     }
-    if (this.#start > this.#limits.lines) {
-      this.#kept = this.#kept.slice(this.#start);
-      this.#start = 0;
+    if (this.start > this.limits.lines) {
+      this.kept = this.kept.slice(this.start);
+      this.start = 0;
     }
   }
 }
 
 /** The unfinished line of one stream: its head and its tail, what lies between is counted only. */
 class PartialLine {
-  readonly #decoder = new StringDecoder("utf8");
-  readonly #half: number;
-  #head = "";
-  #tail = "";
-  #left = 0;
+  private readonly decoder = new StringDecoder("utf8");
+  private readonly half: number;
+  private head = "";
+  private tail = "";
+  private left = 0;
   /** A carriage return came last: it clears the line only when something other than a line feed follows. */
-  #returned = false;
+  private returned = false;
 
   constructor(limit: number) {
-    this.#half = Math.max(1, Math.floor(limit / 2));
+    this.half = Math.max(1, Math.floor(limit / 2));
   }
 
   get isEmpty(): boolean {
-    return this.#head === "" && !this.#returned;
+    return this.head === "" && !this.returned;
   }
 
   decode(data: Uint8Array): string {
-    return this.#decoder.write(data);
+    return this.decoder.write(data);
   }
 
   /** Adds text[from, end), which holds no line feed. */
@@ -146,41 +146,41 @@ class PartialLine {
     if (stop > from) {
       const back = text.lastIndexOf("\r", stop - 1);
       if (back >= from) {
-        this.#clear();
-        this.#append(text.slice(back + 1, stop));
+        this.clear();
+        this.append(text.slice(back + 1, stop));
       } else {
-        if (this.#returned) this.#clear();
-        this.#append(text.slice(from, stop));
+        if (this.returned) this.clear();
+        this.append(text.slice(from, stop));
       }
-      this.#returned = false;
+      this.returned = false;
     }
-    this.#returned ||= isReturnLast;
+    this.returned ||= isReturnLast;
   }
 
   take(): string {
     const text = this.shown();
-    this.#clear();
-    this.#returned = false;
+    this.clear();
+    this.returned = false;
     return text;
   }
 
   shown(): string {
-    return this.#left > 0 ? `${this.#head} …${String(this.#left)} characters… ${this.#tail}` : this.#head + this.#tail;
+    return this.left > 0 ? `${this.head} …${String(this.left)} characters… ${this.tail}` : this.head + this.tail;
   }
 
-  #append(text: string): void {
-    const room = this.#half - this.#head.length;
-    if (room > 0) this.#head += text.slice(0, room);
+  private append(text: string): void {
+    const room = this.half - this.head.length;
+    if (room > 0) this.head += text.slice(0, room);
     const rest = room > 0 ? text.slice(room) : text;
     if (rest === "") return;
-    const tail = this.#tail + rest.slice(-this.#half);
-    this.#left += Math.max(0, rest.length - this.#half) + Math.max(0, tail.length - this.#half);
-    this.#tail = tail.slice(-this.#half);
+    const tail = this.tail + rest.slice(-this.half);
+    this.left += Math.max(0, rest.length - this.half) + Math.max(0, tail.length - this.half);
+    this.tail = tail.slice(-this.half);
   }
 
-  #clear(): void {
-    this.#head = "";
-    this.#tail = "";
-    this.#left = 0;
+  private clear(): void {
+    this.head = "";
+    this.tail = "";
+    this.left = 0;
   }
 }

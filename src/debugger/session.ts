@@ -1,19 +1,28 @@
-import { replaceInstruction } from "../dockerfile/edit.js";
+import type { Instruction } from "../dockerfile/syntax.js";
 import type { Build, Ref, Step } from "../engine/engine.js";
 import { CancelledError, DfdebugError, EngineError, SessionStateError, UsageError } from "../errors.js";
+import { Advance, type Arrival } from "./advance.js";
 import { Breakpoints } from "./breakpoints.js";
 import { StepChanges } from "./changes.js";
 import { Draft } from "./draft.js";
 import { factsAt } from "./facts.js";
 import { keepSteps } from "./keep-steps.js";
 import { LogBuffer } from "./log-buffer.js";
-import { Runner, type RunOutcome } from "./runner.js";
+import { Revision } from "./revision.js";
+import { Runner } from "./runner.js";
 import { matchSpec, parseSpec } from "./spec.js";
-import type { PendingFix, SessionEvent, SessionResult, SessionState, StoppedState, StopReason } from "./state.js";
-import { stepMoves } from "./step-moves.js";
+import {
+  positionOf,
+  type PendingFix,
+  type SessionEvent,
+  type SessionResult,
+  type SessionState,
+  type StoppedState,
+  type StopReason,
+} from "./state.js";
 import { StepStatuses } from "./step-statuses.js";
-import { CallStack, firstDifference, lastOfStage, stageToEnter } from "./stepping.js";
-import { whatHides, withTrial, type Trial } from "./trial.js";
+import { CallStack, lastOfStage, stageToEnter } from "./stepping.js";
+import type { Trial } from "./trial.js";
 
 export interface SessionOptions {
   readonly signal?: AbortSignal;
@@ -47,6 +56,8 @@ export class DebugSession implements AsyncDisposable {
   private readonly unsubscribe: () => void;
   private readonly statuses = new StepStatuses();
   private readonly draft: Draft;
+  private readonly advance: Advance;
+  private readonly revision: Revision;
   private current: SessionState = { kind: "idle" };
 
   constructor(build: Build, options: SessionOptions = {}) {
@@ -55,7 +66,11 @@ export class DebugSession implements AsyncDisposable {
     this.signal = options.signal ? AbortSignal.any([options.signal, this.cancel.signal]) : this.cancel.signal;
     this.draft = new Draft(build, options.dockerfilePath);
     this.changes = new StepChanges(build);
-    this.runner = new Runner(build, this.signal);
+    const { breakpoints, callers, draft, signal, statuses } = this;
+    this.runner = new Runner(build, signal);
+    const facts = (position: number) => factsAt(this, position, signal);
+    this.advance = new Advance({ build, runner: this.runner, breakpoints, facts });
+    this.revision = new Revision({ build, advance: this.advance, breakpoints, callers, draft, signal, statuses });
     this.unsubscribe = build.subscribe((event) => {
       this.runner.take(event);
       if (event.type === "log") this.logs.append(event.step, event.stream, event.data);
@@ -84,6 +99,18 @@ export class DebugSession implements AsyncDisposable {
     return this.draft.difference;
   }
 
+  /** What the last retry tried in vain, as long as the session stands there: the instruction that it took the place of. */
+  get attempt(): { readonly step: Step; readonly instead: Instruction } | undefined {
+    const { attempt } = this.draft;
+    const [step, original] = [this.build.steps, attempt?.steps].map((steps) => steps?.[(attempt?.number ?? 0) - 1]);
+    return step && original && { step, instead: original.instruction };
+  }
+
+  /** The Dockerfile's text that is built, without what a retry tried in vain. */
+  get wantedSource(): string {
+    return this.draft.wanted;
+  }
+
   /** Listens until the returned function is called. */
   subscribe(listener: (event: SessionEvent) => void): () => void {
     this.listeners.add(listener);
@@ -104,26 +131,25 @@ export class DebugSession implements AsyncDisposable {
   /** Begins: stops before the first step with `entry`, else runs to the first breakpoint, a failure, or the end. */
   async start(options: { entry?: boolean } = {}): Promise<SessionState> {
     this.require("idle", "start");
-    if (options.entry) return this.stopAt(1, "entry");
-    return this.moving(() => this.runFrom(1));
+    return this.moving(async () =>
+      options.entry ? { kind: "position", position: 1, reason: "entry" } : this.advance.from(1),
+    );
   }
 
   /** Runs to the next breakpoint, a failure, or the end, which makes the image. */
   async continue(): Promise<SessionState> {
     const stopped = this.require("stopped", "continue");
     this.callers.clear();
-    return this.moving(() => this.runFrom(positionOf(stopped) + 1));
+    return this.leaving(stopped, (here) => this.advance.from(here + 1));
   }
 
   /** Runs the step and stops behind it; at the end, makes the image. */
   async next(): Promise<SessionState> {
     const stopped = this.require("stopped", "next");
     if (stopped.at === "after") return this.continue();
-    const { step } = stopped;
-    return this.moving(async () => {
-      const outcome = await this.runner.step(step);
-      if (outcome.status !== "built") return this.stopAfter(outcome);
-      return this.stopAt(this.callers.returnFrom(step, this.build.steps) ?? step.number + 1, "step");
+    return this.leaving(stopped, async (here) => {
+      const step = this.stepAt(here);
+      return (await this.advance.over(step)) ?? this.behind(step);
     });
   }
 
@@ -132,36 +158,35 @@ export class DebugSession implements AsyncDisposable {
     const stopped = this.require("stopped", "step");
     const inside = stopped.at === "after" ? undefined : stageToEnter(stopped.step, this.build.steps, this.callers);
     if (!inside) return this.next();
-    this.callers.enter(stopped.step, inside);
-    return this.stopAt(
-      inside.number,
-      "step",
-      `stage ${inside.stage.label}, which step ${String(stopped.step.number)} reads`,
-    );
+    return this.leaving(stopped, async (here) => {
+      this.callers.enter(this.stepAt(here), inside);
+      const note = `stage ${inside.stage.label}, which step ${String(here)} reads`;
+      return { kind: "position", position: inside.number, reason: "step", note };
+    });
   }
 
   /** Runs to the end of the stage, and back to the step that it was entered from. Breakpoints on the way stop it. */
   async stepOut(): Promise<SessionState> {
     const stopped = this.require("stopped", "stepout");
     if (stopped.at === "after") return this.continue();
-    const last = lastOfStage(stopped.step, this.build.steps);
-    return this.moving(async () => {
-      const inside = this.breakpoints.positionsFrom(stopped.step.number + 1).filter((one) => one <= last.number);
-      const hit = await this.runToBreakpoint(inside);
-      if (hit) return hit;
-      const outcome = await this.runner.step(last);
-      if (outcome.status !== "built") return this.stopAfter(outcome);
-      return this.stopAt(this.callers.returnFrom(last, this.build.steps) ?? last.number + 1, "step");
+    return this.leaving(stopped, async (here) => {
+      const last = lastOfStage(this.stepAt(here), this.build.steps);
+      const inside = this.breakpoints.positionsFrom(here + 1).filter((one) => one <= last.number);
+      return (await this.advance.toBreakpoint(inside)) ?? (await this.advance.over(last)) ?? this.behind(last);
     });
   }
 
   /** Goes back by steps, at most to the first; nothing runs. */
   async stepBack(count = 1): Promise<SessionState> {
     const stopped = this.require("stopped", "back");
-    const position = positionOf(stopped);
-    if (position === 1) throw new SessionStateError("back: this is the first step");
+    if (positionOf(stopped) === 1) throw new SessionStateError("back: this is the first step");
     this.callers.clear();
-    return this.stopAt(Math.max(1, position - count), "step", "back");
+    return this.leaving(stopped, async (here) => ({
+      kind: "position",
+      position: Math.max(1, here - count),
+      reason: "step",
+      note: "back",
+    }));
   }
 
   /** Runs to a place, or goes back to it. Breakpoints on the way forwards stop it. Rejects with UsageError for a bad SPEC. */
@@ -170,20 +195,21 @@ export class DebugSession implements AsyncDisposable {
     const parsed = parseSpec(written);
     if (parsed.condition !== undefined)
       throw new UsageError("until takes no condition", { hint: "`tbreak SPEC if COND`, then `continue`." });
-    const positions = matchSpec(parsed, this.build);
-    const here = positionOf(stopped);
-    const ahead = positions.find((position) => position > here);
-    const target = ahead ?? positions.at(-1) ?? here;
+    matchSpec(parsed, this.build);
     this.callers.clear();
-    if (target <= here) return this.stopAt(target, "step", "until");
-    return this.moving(() => this.runTo(target, here + 1, "until"));
+    return this.leaving(stopped, async (here) => {
+      const positions = matchSpec(parsed, this.build);
+      const target = positions.find((position) => position > here) ?? positions.at(-1) ?? here;
+      if (target > here) return this.advance.to(target, here + 1, "until");
+      return { kind: "position", position: target, reason: "step", note: "until" };
+    });
   }
 
   /** Goes to the first step; nothing that is built runs again. */
   async restart(): Promise<SessionState> {
-    this.require("stopped", "restart");
+    const stopped = this.require("stopped", "restart");
     this.callers.forget();
-    return this.stopAt(1, "entry", "restart");
+    return this.leaving(stopped, async () => ({ kind: "position", position: 1, reason: "entry", note: "restart" }));
   }
 
   /**
@@ -200,19 +226,13 @@ export class DebugSession implements AsyncDisposable {
 
   /**
    * Replaces an instruction and runs it as a real step of the build; the session stands before it then. When it succeeds
-   * the change is pending: `continue` goes on, `writeFix` writes it. When it fails the session stops there again. Rejects
-   * with DockerfileError when the text does not parse; then nothing has changed.
+   * the change is pending: `continue` goes on, `writeFix` writes it. When it fails the session stops there again, and it was
+   * an attempt: it can be looked at and retried, and what goes on from there goes on without it. Rejects with
+   * DockerfileError when the text does not parse; then nothing has changed.
    */
   async retry(text: string, step?: Step): Promise<SessionState> {
     const stopped = this.require("stopped", "retry");
-    const wanted = step ?? stopped.step;
-    return this.moving(async () => {
-      await this.replan(replaceInstruction(this.build.dockerfile, wanted.instruction, text));
-      const next = this.stepAt(wanted.number);
-      const outcome = await this.runner.step(next);
-      if (outcome.status !== "built") return this.stopAfter(outcome);
-      return this.stopAt(next.number, "step", "retry");
-    });
+    return this.moving(() => this.revision.retry(step ?? stopped.step, text));
   }
 
   /**
@@ -221,14 +241,7 @@ export class DebugSession implements AsyncDisposable {
    */
   async edit(source: string): Promise<SessionState> {
     const stopped = this.require("stopped", "edit");
-    return this.moving(async () => {
-      const old = this.build.steps;
-      const moves = await this.replan(source);
-      const changed = firstDifference(old, this.build.steps);
-      const here = Math.min(moves.get(positionOf(stopped)) ?? changed, this.build.steps.length + 1);
-      if (changed <= here && changed <= this.build.steps.length) return this.runFrom(changed);
-      return this.stopAt(here, "step", "edit");
-    });
+    return this.moving(() => this.revision.edit(stopped, source));
   }
 
   /**
@@ -238,18 +251,7 @@ export class DebugSession implements AsyncDisposable {
    */
   async reload(source: string, options: { contextChanged: boolean }): Promise<SessionState> {
     const stopped = this.require("stopped", "reload");
-    return this.moving(async () => {
-      const old = this.build.steps;
-      const moves = await this.replan(source, options);
-      this.draft.reloaded(source);
-      const { steps } = this.build;
-      const end = steps.length + 1;
-      const unbuilt = steps.find((step) => !this.build.isBuilt(step))?.number ?? end;
-      const changed = Math.min(firstDifference(old, steps), unbuilt);
-      const here = moves.get(positionOf(stopped)) ?? (stopped.at === "after" ? end : changed);
-      if (stopped.reason === "failure") return this.runFrom(Math.min(changed, here));
-      return this.runTo(Math.min(here, end), changed, "reload");
-    });
+    return this.moving(() => this.revision.reload(stopped, source, options));
   }
 
   /** Takes the Dockerfile and the context as they are on disk now. Rejects with UsageError where there is no such file. */
@@ -263,18 +265,7 @@ export class DebugSession implements AsyncDisposable {
     const stopped = this.require("stopped", "set");
     if (stopped.at === "after")
       throw new SessionStateError("set: nothing runs behind the end", { hint: "`back` first." });
-    return this.moving(async () => {
-      const before = this.build.dockerfile.source;
-      const moves = await this.replan(withTrial(this.build.dockerfile, stopped.step, trial));
-      const step = this.stepAt(moves.get(stopped.step.number) ?? stopped.step.number);
-      const hidden = await whatHides(this.build, step, trial);
-      if (hidden !== undefined) {
-        await this.replan(before);
-        throw new SessionStateError(`set ${trial.kind} ${trial.name} has no effect here: ${hidden}`);
-      }
-      const first = stopped.step.stageStep === 1 ? 1 : step.number;
-      return this.stopAt(first, "step", `${trial.kind} ${trial.name} set`);
-    });
+    return this.moving(() => this.revision.set(stopped.step, trial));
   }
 
   /**
@@ -305,56 +296,23 @@ export class DebugSession implements AsyncDisposable {
     this.listeners.clear();
   }
 
-  /** From a position on, it included: to the first breakpoint that holds, a failure, a pause or the image. */
-  private async runFrom(position: number): Promise<SessionState> {
-    const hit = await this.runToBreakpoint(this.breakpoints.positionsFrom(position));
-    if (hit) return hit;
-    const outcome = await this.runner.before(this.build.steps.length + 1);
-    if (outcome.status !== "built") return this.stopAfter(outcome);
-    await this.keep();
-    const image = await this.build.finish({ signal: this.signal });
-    this.end({ status: "built", image });
-    return this.current;
+  /** Behind a step that ran: where its stage was entered from, else at the next one. */
+  private behind(step: Step): Arrival {
+    const position = this.callers.returnFrom(step, this.build.steps) ?? step.number + 1;
+    return { kind: "position", position, reason: "step" };
   }
 
-  /** Runs to a position; breakpoints from another one on stop it on the way. */
-  private async runTo(position: number, from: number, note: string): Promise<SessionState> {
-    const hit = await this.runToBreakpoint(this.breakpoints.positionsFrom(from).filter((one) => one < position));
-    if (hit) return hit;
-    const outcome = await this.runner.before(position);
-    return outcome.status === "built" ? this.stopAt(position, "step", note) : this.stopAfter(outcome);
-  }
-
-  private async runToBreakpoint(positions: readonly number[]): Promise<SessionState | undefined> {
-    for (const position of positions) {
-      const outcome = await this.runner.before(position);
-      if (outcome.status !== "built") return this.stopAfter(outcome);
-      const hit = await this.breakpoints.stopAt(position, () => factsAt(this, position, this.signal));
-      if (hit) return this.stopAt(position, "breakpoint", hit);
-    }
-    return undefined;
-  }
-
-  private async replan(
-    source: string,
-    options: { contextChanged?: boolean } = {},
-  ): Promise<ReadonlyMap<number, number>> {
-    const old = this.build.steps;
-    const rebindStatuses = this.statuses.remember();
-    await this.build.replan(source, { signal: this.signal, ...options });
-    const moves = stepMoves(old, this.build.steps);
-    this.breakpoints.rebind(moves, this.build);
-    this.callers.clear();
-    rebindStatuses(moves, this.build);
-    return moves;
+  /** Runs a command that goes somewhere from a stop: what a retry tried in vain there is put back first. */
+  private leaving(stopped: StoppedState, work: (here: number) => Promise<Arrival>): Promise<SessionState> {
+    return this.moving(async () => work(await this.revision.withdraw(positionOf(stopped))));
   }
 
   /** Runs a command that moves the session; what fails puts it back where it was, or ends it. */
-  private async moving(work: () => Promise<SessionState>): Promise<SessionState> {
+  private async moving(work: () => Promise<Arrival>): Promise<SessionState> {
     const before = this.current;
     this.current = { kind: "running" };
     try {
-      return await work();
+      return await this.arrive(await work());
     } catch (error) {
       if (error instanceof CancelledError) {
         await this.keep();
@@ -365,22 +323,24 @@ export class DebugSession implements AsyncDisposable {
     }
   }
 
-  private stepAt(number: number): Step {
-    const step = this.build.steps[number - 1];
-    if (!step) throw new SessionStateError(`Step ${String(number)} is gone`);
-    return step;
-  }
-
-  private stopAfter(outcome: Exclude<RunOutcome, { status: "built" }>): SessionState {
-    if (outcome.status === "failed") {
-      const { failure } = outcome;
-      return this.stop({ step: failure.step, at: "before", reason: "failure", failure, note: undefined });
+  private async arrive(arrival: Arrival): Promise<SessionState> {
+    switch (arrival.kind) {
+      case "position":
+        return this.stand(arrival.position, arrival.reason, arrival.note);
+      case "failure": {
+        const { failure, note } = arrival;
+        return this.stop({ step: failure.step, at: "before", reason: "failure", failure, note });
+      }
+      case "built": {
+        await this.keep();
+        const image = await this.build.finish({ signal: this.signal });
+        this.end({ status: "built", image });
+        return this.current;
+      }
     }
-    const first = this.build.steps.find((step) => !this.build.isBuilt(step));
-    return this.stopAt(first?.number ?? this.build.steps.length + 1, "pause");
   }
 
-  private stopAt(position: number, reason: StopReason, note?: string): SessionState {
+  private stand(position: number, reason: StopReason, note?: string): SessionState {
     const { steps } = this.build;
     const at = position > steps.length ? "after" : "before";
     const step = this.stepAt(Math.min(position, steps.length));
@@ -391,6 +351,12 @@ export class DebugSession implements AsyncDisposable {
       failure: undefined,
       note: reason === "breakpoint" || note !== reason ? note : undefined,
     });
+  }
+
+  private stepAt(number: number): Step {
+    const step = this.build.steps[number - 1];
+    if (!step) throw new SessionStateError(`Step ${String(number)} is gone`);
+    return step;
   }
 
   private stop(where: Omit<StoppedState, "kind">): SessionState {
@@ -425,9 +391,4 @@ export class DebugSession implements AsyncDisposable {
   private emit(event: SessionEvent): void {
     for (const listener of this.listeners) listener(event);
   }
-}
-
-/** The position of a stop: its step's number, or one more at the end. */
-export function positionOf(stopped: StoppedState): number {
-  return stopped.at === "after" ? stopped.step.number + 1 : stopped.step.number;
 }

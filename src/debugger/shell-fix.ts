@@ -1,4 +1,11 @@
-import { joinedShellText, shellText } from "../dockerfile/edit.js";
+import {
+  joinedShellText,
+  needsBraces,
+  onOneLine,
+  shellText,
+  simpleCommands,
+  withoutStrictText,
+} from "../dockerfile/edit.js";
 import type { Instruction } from "../dockerfile/syntax.js";
 import type { ShellCommand } from "./commands/io.js";
 
@@ -11,11 +18,11 @@ export type ShellFix =
   /** It is another program's command: it may have prepared the instruction, or stand for it. */
   | { readonly kind: "either"; readonly before: string; readonly instead: string };
 
-/** Commands that only look: never part of a fix. */
+/** Commands that only look: never part of a fix. Heads of loops do nothing themselves. */
 const looking =
-  /^(ls|ll|pwd|cat|less|more|head|tail|grep|find|env|printenv|echo|printf|which|type|command|history|clear|exit|id|whoami|stat|file|df|du|ps|top|uname|date|tree|vi|vim|nano|man|help|alias|true|test|\[)\b(?![^|&;]*>)/;
+  /^(for|select|ls|ll|pwd|cat|less|more|head|tail|grep|find|env|printenv|echo|printf|which|type|command|history|clear|exit|id|whoami|stat|file|df|du|ps|top|uname|date|tree|vi|vim|nano|man|help|alias|true|test|\[)\b(?![^|&;]*>)/;
 /** Commands that change only the shell: part of a fix for what they do to those behind them. */
-const shellOnly = /^(cd|export|set|unset|umask|shopt|source|\.)\s/;
+const shellOnly = /^(?:(?:cd|export|set|unset|umask|shopt|source|\.)\s|\w+=\S*$)/;
 /** Programs that run the one that is named behind them. */
 const wrappers = new Set(["sudo", "env", "exec", "time", "nice", "nohup", "command"]);
 
@@ -30,7 +37,7 @@ export function shellFix(
 ): ShellFix | undefined {
   const whole = shellText(instruction, shell).trim();
   const original = joinedShellText(instruction) ?? whole;
-  const worked = commands.filter(({ exitCode }) => exitCode === 0).map(({ text }) => text.trim());
+  const worked = commands.filter(({ exitCode }) => exitCode === 0).map(({ text }) => withoutStrictText(text));
   const isOriginal = (text: string): boolean => text === original.trim() || text === whole;
   const lastAt = worked.findLastIndex((text) => isOriginal(text) || isChange(text));
   const last = worked[lastAt];
@@ -49,7 +56,21 @@ export function shellFix(
 
 /** It changed files, and needs nothing that only this shell has. */
 function isChange(text: string): boolean {
-  return text !== "" && !looking.test(text) && !shellOnly.test(text) && !text.includes("/.dfdebug");
+  return !text.includes("/.dfdebug") && commandsOf(text).some((one) => !looking.test(one) && !shellOnly.test(one));
+}
+
+/** It changed the shell alone. */
+function isShellOnly(text: string): boolean {
+  const commands = commandsOf(text);
+  return (
+    commands.some((one) => shellOnly.test(one)) && commands.every((one) => shellOnly.test(one) || looking.test(one))
+  );
+}
+
+/** What a text runs; all of it as one where it cannot be taken apart. */
+function commandsOf(text: string): string[] {
+  const commands = simpleCommands(text)?.map((one) => one.text) ?? [text];
+  return commands.filter((one) => one !== "");
 }
 
 /** The changes before a command, each once, with the cd and export in front of them; earlier tries of it left out. */
@@ -57,8 +78,13 @@ function preparation(earlier: readonly string[], last: string): string[] {
   const kept: string[] = [];
   let pending: string[] = [];
   for (const text of earlier) {
-    if (shellOnly.test(text)) pending.push(text);
-    else if (isChange(text) && isOneLine(text) && subcommand(text) !== subcommand(last) && !kept.includes(text)) {
+    if (isShellOnly(text)) pending.push(text);
+    else if (
+      isChange(text) &&
+      onOneLine(text) !== undefined &&
+      subcommand(text) !== subcommand(last) &&
+      !kept.includes(text)
+    ) {
       kept.push(...pending, text);
       pending = [];
     }
@@ -68,16 +94,21 @@ function preparation(earlier: readonly string[], last: string): string[] {
 
 /** The commands as one; undefined where they cannot be joined with `&&`. */
 function chain(commands: readonly string[]): string | undefined {
-  return commands.slice(0, -1).every(isOneLine) ? commands.join(" && ") : undefined;
-}
-
-function isOneLine(text: string): boolean {
-  return !text.includes("\n") && !/(^|\s)#|&\s*$/.test(text);
+  const [only] = commands;
+  // Continuations stay: they may be the instruction's own layout.
+  if (only !== undefined && commands.length === 1) return /[^\\]\n/.test(only) ? (onOneLine(only) ?? only) : only;
+  const parts = commands.map((text, index) => {
+    const line = onOneLine(text);
+    // The last one may be of several lines: nothing follows it.
+    if (line === undefined) return index === commands.length - 1 ? text : undefined;
+    return needsBraces(line) ? `{ ${line}; }` : line;
+  });
+  return parts.includes(undefined) ? undefined : parts.join(" && ");
 }
 
 /** The programs of a command, each with its first word that is no option. */
 function programs(text: string): { readonly name: string; readonly argument: string }[] {
-  return text.split(/&&|\|\||[;|&\n]/).flatMap((piece) => {
+  return commandsOf(text).flatMap((piece) => {
     const words = piece.trim().split(/\s+/);
     const at = words.findIndex((word) => word !== "" && !/^\w+=/.test(word) && !wrappers.has(word));
     const name = words[at]?.replace(/^.*\//, "");

@@ -47,3 +47,8 @@ export interface PendingFix {
   /** Unified diff of the Dockerfile, without colours. */
   readonly diff: string;
 }
+
+/** The position of a stop: its step's number, or one more at the end. */
+export function positionOf(stopped: StoppedState): number {
+  return stopped.at === "after" ? stopped.step.number + 1 : stopped.step.number;
+}

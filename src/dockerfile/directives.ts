@@ -31,31 +31,31 @@ function match(text: string): Match | undefined {
 export class DirectiveReader {
   escape: "\\" | "`" = "\\";
   escapeDirective: Directive | undefined;
-  readonly #origin: Origin;
-  readonly #seen = new Set<string>();
-  #done = false;
+  private readonly origin: Origin;
+  private readonly seen = new Set<string>();
+  private done = false;
 
   constructor(origin: Origin) {
-    this.#origin = origin;
+    this.origin = origin;
   }
 
   /** Takes the next line that begins an instruction, without white space before it. Throws DockerfileError. */
   read(line: string, range: Range): void {
-    if (this.#done) return;
+    if (this.done) return;
     const found = match(line);
     if (found === undefined) {
-      this.#done = true;
+      this.done = true;
       return;
     }
     const { name, value } = found;
-    if (this.#seen.has(name)) {
-      throw problem(this.#origin, "DUPLICATE_DIRECTIVE", `# ${name}= stands twice`, range, "Keep one of them.");
+    if (this.seen.has(name)) {
+      throw problem(this.origin, "DUPLICATE_DIRECTIVE", `# ${name}= stands twice`, range, "Keep one of them.");
     }
-    this.#seen.add(name);
+    this.seen.add(name);
     if (name !== "escape") return;
     if (value !== "\\" && value !== "`") {
       throw problem(
-        this.#origin,
+        this.origin,
         "BAD_DIRECTIVE",
         `the escape character cannot be "${value}"`,
         range,

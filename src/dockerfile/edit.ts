@@ -2,6 +2,8 @@ import type { Dockerfile, Instruction } from "./syntax.js";
 
 export { unifiedDiff } from "./diff.js";
 export { fixRun } from "./fix-run.js";
+export { needsBraces, onOneLine, simpleCommands } from "./shell-commands.js";
+export { isTypedStrictly, strictOptions, typedText, withoutStrictText } from "./strict-shell.js";
 export { joinedShellText, scriptShell, shellText } from "./shell-text.js";
 
 /**

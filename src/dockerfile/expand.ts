@@ -63,106 +63,106 @@ function isLetter(character: string): boolean {
 
 /** Splits a word while it is expanded: white space ends a word where it is neither quoted nor escaped. */
 class WordSplitter {
-  readonly #words: string[] = [];
-  #current = "";
+  private readonly words: string[] = [];
+  private current = "";
 
   addCharacter(character: string): void {
-    if (!isSpace(character.charCodeAt(0))) this.#current += character;
-    else this.#end();
+    if (!isSpace(character.charCodeAt(0))) this.current += character;
+    else this.end();
   }
 
   addRaw(text: string): void {
-    this.#current += text;
+    this.current += text;
   }
 
   addText(text: string): void {
     for (const character of text) this.addCharacter(character);
   }
 
-  #end(): void {
-    if (this.#current !== "") this.#words.push(this.#current);
-    this.#current = "";
+  private end(): void {
+    if (this.current !== "") this.words.push(this.current);
+    this.current = "";
   }
 
   finish(): string[] {
-    this.#end();
-    return this.#words;
+    this.end();
+    return this.words;
   }
 }
 
 class Lexer {
   readonly used = new Set<string>();
   readonly unset = new Set<string>();
-  readonly #text: string;
-  readonly #variables: Variables;
-  readonly #options: ExpandOptions;
-  #rawEscapes: boolean;
-  #at = 0;
-  #depth = 0;
+  private readonly text: string;
+  private readonly variables: Variables;
+  private readonly options: ExpandOptions;
+  private rawEscapes: boolean;
+  private at = 0;
+  private depth = 0;
 
   constructor(text: string, variables: Variables, options: ExpandOptions) {
-    this.#text = text;
-    this.#variables = variables;
-    this.#options = options;
-    this.#rawEscapes = options.rawEscapes ?? false;
+    this.text = text;
+    this.variables = variables;
+    this.options = options;
+    this.rawEscapes = options.rawEscapes ?? false;
   }
 
   /** The next character, whole where it takes two units; "" at the end. */
-  #peek(): string {
-    const point = this.#text.codePointAt(this.#at);
+  private peek(): string {
+    const point = this.text.codePointAt(this.at);
     if (point === undefined) return "";
-    return point > 0xffff ? String.fromCodePoint(point) : (this.#text[this.#at] ?? "");
+    return point > 0xffff ? String.fromCodePoint(point) : (this.text[this.at] ?? "");
   }
 
-  #next(): string {
-    const character = this.#peek();
-    this.#at += character.length;
+  private next(): string {
+    const character = this.peek();
+    this.at += character.length;
     return character;
   }
 
   /** Expands up to `stop` (which is consumed) or the end. */
-  process(stop: string | undefined, rawEscapes = this.#rawEscapes): { text: string; words: string[] } {
-    const outer = this.#rawEscapes;
-    this.#rawEscapes = rawEscapes;
+  process(stop: string | undefined, rawEscapes = this.rawEscapes): { text: string; words: string[] } {
+    const outer = this.rawEscapes;
+    this.rawEscapes = rawEscapes;
     try {
-      return this.#process(stop);
+      return this.processUntil(stop);
     } finally {
-      this.#rawEscapes = outer;
+      this.rawEscapes = outer;
     }
   }
 
-  #process(stop: string | undefined): { text: string; words: string[] } {
+  private processUntil(stop: string | undefined): { text: string; words: string[] } {
     const words = new WordSplitter();
-    const quotes = !(this.#options.ignoreQuotes ?? false);
+    const quotes = !(this.options.ignoreQuotes ?? false);
     let text = "";
-    for (let character = this.#peek(); character !== ""; character = this.#peek()) {
+    for (let character = this.peek(); character !== ""; character = this.peek()) {
       if (character === stop) {
-        this.#next();
+        this.next();
         return { text, words: words.finish() };
       }
       if (character === "$") {
-        const value = this.#dollar();
+        const value = this.dollar();
         text += value;
         words.addText(value);
       } else if ((character === "'" || character === '"') && quotes) {
-        const quoted = character === "'" ? this.#singleQuoted() : this.#doubleQuoted();
+        const quoted = character === "'" ? this.singleQuoted() : this.doubleQuoted();
         text += quoted;
         words.addRaw(quoted);
       } else if (character === "<") {
-        const operator = this.#heredocOperator();
+        const operator = this.heredocOperator();
         text += operator;
         words.addRaw(operator);
-      } else if (character === this.#options.escape) {
-        this.#next();
-        if (this.#rawEscapes) {
+      } else if (character === this.options.escape) {
+        this.next();
+        if (this.rawEscapes) {
           text += character;
           words.addRaw(character);
         }
-        const escaped = this.#next();
+        const escaped = this.next();
         text += escaped;
         words.addRaw(escaped);
       } else {
-        this.#next();
+        this.next();
         text += character;
         words.addCharacter(character);
       }
@@ -172,102 +172,102 @@ class Lexer {
   }
 
   /** `<<` and the blanks behind it, which belong to the heredoc's word. */
-  #heredocOperator(): string {
-    this.#next();
-    if (this.#peek() !== "<") return "<";
-    this.#next();
-    const start = this.#at;
-    while (this.#peek() === " " || this.#peek() === "\t" || this.#peek() === "\r") this.#next();
-    return "<<" + this.#text.slice(start, this.#at);
+  private heredocOperator(): string {
+    this.next();
+    if (this.peek() !== "<") return "<";
+    this.next();
+    const start = this.at;
+    while (this.peek() === " " || this.peek() === "\t" || this.peek() === "\r") this.next();
+    return "<<" + this.text.slice(start, this.at);
   }
 
   /** Everything up to the next single quote; nothing is special in it. */
-  #singleQuoted(): string {
-    const end = this.#text.indexOf("'", this.#at + 1);
+  private singleQuoted(): string {
+    const end = this.text.indexOf("'", this.at + 1);
     if (end === -1) throw new ExpansionError("UNTERMINATED_QUOTE", "a single quote (') is not closed");
-    const start = this.#at;
-    this.#at = end + 1;
-    return this.#options.rawQuotes === true ? this.#text.slice(start, end + 1) : this.#text.slice(start + 1, end);
+    const start = this.at;
+    this.at = end + 1;
+    return this.options.rawQuotes === true ? this.text.slice(start, end + 1) : this.text.slice(start + 1, end);
   }
 
   /** Everything up to the next double quote; $ expands, and the escape character escapes ", $ and itself. */
-  #doubleQuoted(): string {
-    const { escape, rawQuotes } = this.#options;
-    this.#next();
+  private doubleQuoted(): string {
+    const { escape, rawQuotes } = this.options;
+    this.next();
     let text = rawQuotes === true ? '"' : "";
     for (;;) {
-      const character = this.#peek();
+      const character = this.peek();
       if (character === "") throw new ExpansionError("UNTERMINATED_QUOTE", 'a double quote (") is not closed');
       if (character === "$") {
-        text += this.#dollar();
+        text += this.dollar();
         continue;
       }
-      this.#next();
+      this.next();
       if (character === '"') return rawQuotes === true ? text + '"' : text;
       if (character !== escape) {
         text += character;
         continue;
       }
-      if (this.#rawEscapes) text += character;
-      const escaped = this.#peek();
+      if (this.rawEscapes) text += character;
+      const escaped = this.peek();
       if (escaped === "") continue;
-      text += escaped === '"' || escaped === "$" || escaped === escape ? this.#next() : character;
+      text += escaped === '"' || escaped === "$" || escaped === escape ? this.next() : character;
     }
   }
 
-  #lookUp(name: string): string | undefined {
-    const value = this.#variables.get(name);
+  private lookUp(name: string): string | undefined {
+    const value = this.variables.get(name);
     (value === undefined ? this.unset : this.used).add(name);
     return value;
   }
 
-  #dollar(): string {
-    this.#next();
-    if (this.#peek() === "{") {
-      this.#next();
-      if (++this.#depth > maximumDepth) throw new ExpansionError("BAD_SUBSTITUTION", "variables are nested too deeply");
-      const value = this.#braced();
-      this.#depth--;
+  private dollar(): string {
+    this.next();
+    if (this.peek() === "{") {
+      this.next();
+      if (++this.depth > maximumDepth) throw new ExpansionError("BAD_SUBSTITUTION", "variables are nested too deeply");
+      const value = this.braced();
+      this.depth--;
       return value;
     }
-    const name = this.#name();
+    const name = this.name();
     if (name === "") return "$";
-    const value = this.#lookUp(name);
-    return value ?? (this.#options.keepUnset === true ? `$${name}` : "");
+    const value = this.lookUp(name);
+    return value ?? (this.options.keepUnset === true ? `$${name}` : "");
   }
 
   /** Letters, digits and underscores; digits alone where it begins with one; or one special parameter. */
-  #name(): string {
-    const start = this.#at;
-    const first = this.#peek();
+  private name(): string {
+    const start = this.at;
+    const first = this.peek();
     if (isDigit(first)) {
-      while (isDigit(this.#peek())) this.#next();
+      while (isDigit(this.peek())) this.next();
     } else if (specialParameters.has(first)) {
-      this.#next();
+      this.next();
     } else {
-      for (let next = first; next === "_" || isLetter(next) || isDigit(next); next = this.#peek()) this.#next();
+      for (let next = first; next === "_" || isLetter(next) || isDigit(next); next = this.peek()) this.next();
     }
-    return this.#text.slice(start, this.#at);
+    return this.text.slice(start, this.at);
   }
 
   /** What follows `${`. */
-  #braced(): string {
-    const first = this.#peek();
+  private braced(): string {
+    const first = this.peek();
     if (first === "") throw new ExpansionError("BAD_SUBSTITUTION", '"}" is missing');
     if (first === "{" || first === "}" || first === ":") {
       throw new ExpansionError("BAD_SUBSTITUTION", `\${${first} is no variable`);
     }
-    const name = this.#name();
-    let modifier = this.#next();
+    const name = this.name();
+    let modifier = this.next();
     if (modifier === "}") {
-      return this.#lookUp(name) ?? (this.#options.keepUnset === true ? `\${${name}}` : "");
+      return this.lookUp(name) ?? (this.options.keepUnset === true ? `\${${name}}` : "");
     }
-    if (modifier === "/") return this.#replaced(name);
+    if (modifier === "/") return this.replaced(name);
     let emptyIsUnset = false;
     let written = modifier;
     if (modifier === ":") {
       emptyIsUnset = true;
-      modifier = this.#next();
+      modifier = this.next();
       written += modifier;
     }
     const removes = modifier === "#" || modifier === "%";
@@ -276,8 +276,8 @@ class Lexer {
       throw new ExpansionError("BAD_SUBSTITUTION", `"${written}" is no modifier of a variable`);
     }
     const word = this.process("}", removes).text;
-    const value = this.#lookUp(name);
-    if (value === undefined && this.#options.keepUnset === true) return `\${${name}${written}${word}}`;
+    const value = this.lookUp(name);
+    if (value === undefined && this.options.keepUnset === true) return `\${${name}${written}${word}}`;
     const missing = value === undefined || (emptyIsUnset && value === "");
     switch (modifier) {
       case "-":
@@ -291,29 +291,29 @@ class Lexer {
           `${name}: ${word === "" ? `must not be ${value === undefined ? "unset" : "empty"}` : word}`,
         );
       default:
-        return this.#removed(modifier, value ?? "", word);
+        return this.removed(modifier, value ?? "", word);
     }
   }
 
-  #removed(modifier: string, value: string, word: string): string {
+  private removed(modifier: string, value: string, word: string): string {
     const longest = word.startsWith(modifier);
     const pattern = longest ? word.slice(1) : word;
-    return this.#withPattern(pattern, () =>
+    return this.withPattern(pattern, () =>
       modifier === "#" ? removePrefix(value, pattern, longest) : removeSuffix(value, pattern, longest),
     );
   }
 
-  #replaced(name: string): string {
-    const all = this.#peek() === "/";
-    if (all) this.#next();
+  private replaced(name: string): string {
+    const all = this.peek() === "/";
+    if (all) this.next();
     const pattern = this.process("/", true).text;
     const replacement = this.process("}", true).text;
-    const value = this.#lookUp(name);
-    if (value === undefined && this.#options.keepUnset === true) return `\${${name}/${pattern}/${replacement}}`;
-    return this.#withPattern(pattern, () => replacePattern(value ?? "", pattern, replacement, all));
+    const value = this.lookUp(name);
+    if (value === undefined && this.options.keepUnset === true) return `\${${name}/${pattern}/${replacement}}`;
+    return this.withPattern(pattern, () => replacePattern(value ?? "", pattern, replacement, all));
   }
 
-  #withPattern(pattern: string, apply: () => string): string {
+  private withPattern(pattern: string, apply: () => string): string {
     try {
       return apply();
     } catch (error) {

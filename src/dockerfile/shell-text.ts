@@ -4,19 +4,19 @@ import { skipSpaces } from "./text.js";
 
 /** Follows the quotes of a shell command. */
 export class QuoteState {
-  #quote = "";
+  private quote = "";
 
   get isOpen(): boolean {
-    return this.#quote !== "";
+    return this.quote !== "";
   }
 
   /** Takes the next piece of the command. */
   read(text: string): void {
     for (let at = 0; at < text.length; at++) {
       const character = text[at] ?? "";
-      if (character === "\\" && this.#quote !== "'") at++;
-      else if (character === this.#quote) this.#quote = "";
-      else if (this.#quote === "" && (character === "'" || character === '"')) this.#quote = character;
+      if (character === "\\" && this.quote !== "'") at++;
+      else if (character === this.quote) this.quote = "";
+      else if (this.quote === "" && (character === "'" || character === '"')) this.quote = character;
     }
   }
 }

@@ -40,49 +40,49 @@ export function trimSpaces(text: string): string {
 
 /** The physical lines of a text, as BuildKit counts them: only a line feed ends one. */
 export class Lines {
-  readonly #text: string;
-  readonly #starts: number[] = [0];
+  private readonly text: string;
+  private readonly starts: number[] = [0];
 
   constructor(text: string) {
-    this.#text = text;
+    this.text = text;
     for (let at = text.indexOf("\n"); at !== -1 && at + 1 < text.length; at = text.indexOf("\n", at + 1)) {
-      this.#starts.push(at + 1);
+      this.starts.push(at + 1);
     }
   }
 
   /** Number of lines; a line feed at the end of the text begins none. 0 for an empty text. */
   get count(): number {
-    return this.#text === "" ? 0 : this.#starts.length;
+    return this.text === "" ? 0 : this.starts.length;
   }
 
   /** Offset of the first character of a line (from 1). */
   start(line: number): number {
-    return this.#starts[line - 1] ?? this.#text.length;
+    return this.starts[line - 1] ?? this.text.length;
   }
 
   /** Offset behind a line's line feed. */
   end(line: number): number {
-    return this.#starts[line] ?? this.#text.length;
+    return this.starts[line] ?? this.text.length;
   }
 
   /** Offset of a line's line ending: every carriage return and line feed at its end is dropped, as BuildKit drops them. */
   contentEnd(line: number): number {
     const start = this.start(line);
     let end = this.end(line);
-    while (end > start && (this.#text.charCodeAt(end - 1) === 10 || this.#text.charCodeAt(end - 1) === 13)) end--;
+    while (end > start && (this.text.charCodeAt(end - 1) === 10 || this.text.charCodeAt(end - 1) === 13)) end--;
     return end;
   }
 
   /** The position of an offset (0 to the text's length). */
   position(offset: number): Position {
     let low = 0;
-    let high = this.#starts.length - 1;
+    let high = this.starts.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((this.#starts[middle] ?? 0) <= offset) low = middle;
+      if ((this.starts[middle] ?? 0) <= offset) low = middle;
       else high = middle - 1;
     }
-    return { line: low + 1, column: offset - (this.#starts[low] ?? 0), offset };
+    return { line: low + 1, column: offset - (this.starts[low] ?? 0), offset };
   }
 
   /** The range between two offsets. */
@@ -94,13 +94,13 @@ export class Lines {
 /** A logical line: physical lines joined, with the way back to the source. */
 export class JoinedLine {
   readonly text: string;
-  readonly #lines: Lines;
+  private readonly lines: Lines;
   /** Parallel lists: where each piece begins in the joined text, and where in the source. */
-  readonly #joined: readonly number[];
-  readonly #source: readonly number[];
+  private readonly joined: readonly number[];
+  private readonly source: readonly number[];
 
   constructor(lines: Lines, source: string, pieces: readonly { start: number; end: number }[]) {
-    this.#lines = lines;
+    this.lines = lines;
     const texts: string[] = [];
     const joined: number[] = [];
     const starts: number[] = [];
@@ -113,25 +113,25 @@ export class JoinedLine {
       length += piece.end - piece.start;
     }
     this.text = texts.join("");
-    this.#joined = joined;
-    this.#source = starts;
+    this.joined = joined;
+    this.source = starts;
   }
 
   /** The source's offset of a character of the joined text. */
   offset(index: number): number {
     let low = 0;
-    let high = this.#joined.length - 1;
+    let high = this.joined.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((this.#joined[middle] ?? 0) <= index) low = middle;
+      if ((this.joined[middle] ?? 0) <= index) low = middle;
       else high = middle - 1;
     }
-    return (this.#source[low] ?? 0) + index - (this.#joined[low] ?? 0);
+    return (this.source[low] ?? 0) + index - (this.joined[low] ?? 0);
   }
 
   /** The source's range of a piece of the joined text; what continuations hide inside it is included. */
   range(start: number, end: number): Range {
     const from = this.offset(start);
-    return this.#lines.range(from, end > start ? this.offset(end - 1) + 1 : from);
+    return this.lines.range(from, end > start ? this.offset(end - 1) + 1 : from);
   }
 }

@@ -1,21 +1,18 @@
 import { resolve } from "node:path";
-import { fixRun, joinedShellText } from "../../dockerfile/edit.js";
+import { isTypedStrictly, strictOptions } from "../../dockerfile/edit.js";
 import type { StepContainer } from "../../engine/engine.js";
-import { DockerfileError, SessionStateError, UsageError } from "../../errors.js";
+import { UsageError } from "../../errors.js";
 import { copyOut } from "../copy-out.js";
 import { formatBytes, formatCount } from "../format.js";
 import { runAtStep } from "../run-at-step.js";
-import { shellFix } from "../shell-fix.js";
-import { parseTrial } from "../trial.js";
-import { chooseFix } from "./choose-fix.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
-import { settleFix } from "./movement.js";
-import { tone, type InteractiveIo, type Line, type ShellOutcome } from "./io.js";
-import { refuseOptions, statePath, stepNamed, takeOption } from "./places.js";
+import { offerFix } from "./change.js";
+import { interactive, tone, type Line, type ShellOutcome } from "./io.js";
+import { refuseOptions, statePath, takeOption } from "./places.js";
 import { runCommand } from "./run-image.js";
 import { StreamPrinter } from "./stream-printer.js";
 
-/** Commands that run something at the step, or change what is built. */
+/** Commands that run something at the step, or take something out of it. */
 export const actCommands: readonly DebuggerCommand[] = [
   {
     name: "shell",
@@ -65,66 +62,6 @@ export const actCommands: readonly DebuggerCommand[] = [
   },
   runCommand,
   {
-    name: "retry",
-    aliases: [],
-    usage: "retry [STEP]",
-    summary: "edit the step's instruction and run it as a real step",
-    help: "The instruction in an editable line (a script's next line is taken for it, as it stands); it runs as a real step of the build, also when it was left as it is. When it succeeds the change is shown, written on a yes, and the build goes on.",
-    completes: ["spec"],
-    async run(context, args) {
-      const step = args[0] === undefined ? context.stopped.step : stepNamed(args[0], context);
-      const { instruction } = step;
-      const command = instruction.keyword === "RUN" ? joinedShellText(instruction) : undefined;
-      const answer = await context.io.question(command === undefined ? "" : "RUN ", {
-        initial: command ?? instruction.text,
-      });
-      if (answer === undefined || answer.trim() === "") return;
-      if (command === undefined && instruction.heredocs.length > 0)
-        throw new UsageError("An instruction with a heredoc is edited with `edit`, or taken from the shell", {
-          hint: "Run the corrected command in `shell`: it is offered as the fix.",
-        });
-      const { escape } = context.session.build.dockerfile;
-      // A pasted line of a Dockerfile, or a script's: its keyword is there already.
-      const isWhole = command === undefined || /^RUN\s/.test(answer);
-      await retryWith(context, isWhole ? answer : fixRun(instruction, answer, { escape }), step);
-    },
-  },
-  {
-    name: "edit",
-    aliases: [],
-    usage: "edit",
-    summary: "open the Dockerfile in your editor at the line; the build goes on from what changed",
-    help: "In $VISUAL or $EDITOR, as a copy. The build goes on from the first step that changed, with breakpoints where their instructions are now. The file itself is written only on a yes.",
-    async run(context) {
-      await editDockerfile(context, interactive(context, "edit"));
-    },
-  },
-  {
-    name: "reload",
-    aliases: [],
-    usage: "reload",
-    summary: "take the Dockerfile and the context as they are on disk now",
-    help: "For changes made in another window. At a failure the build goes on from the first step that is another one, or runs the failed one again; elsewhere what changed is built, and the session stays at its instruction. What was edited or set in the session and not written is dropped.",
-    async run(context) {
-      const { session, io } = context;
-      if (session.pendingFix && !(await io.confirm("The change is not in the Dockerfile yet. Drop it?", false))) return;
-      await session.reloadFile();
-    },
-  },
-  {
-    name: "set",
-    aliases: [],
-    usage: "set ENV|ARG NAME=VALUE",
-    summary: "try another value of a variable from here on",
-    completes: ["assignment"],
-    help: "As a line of the Dockerfile before this step, in memory only: no file is touched, and a change that you write does not have it. At a FROM, set ARG sets a global ARG.",
-    async run({ session, io }, _args, rest) {
-      const trial = parseTrial(rest);
-      await session.set(trial);
-      await io.print(`${trial.kind} ${trial.name} is set from here on, in this session only`);
-    },
-  },
-  {
     name: "cp",
     aliases: [],
     usage: "cp [-f] [--dirty] [STEP:]PATH DESTINATION",
@@ -172,7 +109,7 @@ export async function openShell(
   options: { dirty: boolean; outside: boolean },
 ): Promise<ShellOutcome> {
   const { session, stopped, io, signal } = context;
-  const terminal = interactive(context, options.outside ? "toolbox" : "shell");
+  const terminal = interactive(context.io, options.outside ? "toolbox" : "shell");
   const { step } = stopped;
   await using container = await session.build.openContainer(step, {
     state: options.dirty ? "dirty" : stopped.at === "after" ? "after" : "clean",
@@ -211,62 +148,11 @@ function introduction(
     : stopped.at === "after"
       ? "Shell on the final filesystem"
       : `Shell on the last good layer (before step ${String(stopped.step.number)})`;
-  const typed = isTyped ? " The instruction is typed; Enter runs it." : "";
+  const isStrict = isTyped && isTypedStrictly(stopped.step.instruction, environment.shell);
+  const how = isStrict ? `typed with SHELL's -${strictOptions(environment.shell)}` : "typed";
+  const typed = isTyped ? ` The instruction is ${how}; Enter runs it.` : "";
   return [
     dim(`${lead}: user ${environment.user || "root"}, ${environment.cwd}.${typed}`),
     dim(`${toolbox.available ? "Tools are in /.dfdebug/bin. " : ""}Leave with exit: (dfdebug) follows.`),
   ];
-}
-
-/** Offers what worked in the shell as the fix of a failed RUN. */
-export async function offerFix(context: CommandContext, outcome: ShellOutcome): Promise<void> {
-  const { session, stopped } = context;
-  const { instruction } = stopped.step;
-  if (instruction.keyword !== "RUN" || stopped.reason !== "failure") return;
-  const { shell } = await session.build.configuration(stopped.step, "before");
-  const fix = shellFix(instruction, outcome.commands, shell);
-  const command = fix && (await chooseFix(context, fix, shell));
-  if (command === undefined) return;
-  const { escape } = session.build.dockerfile;
-  await retryWith(context, fixRun(instruction, command, { shell, escape }), stopped.step);
-}
-
-/** Runs changed text as the step; on success shows the change, writes it on a yes, and the build goes on. */
-async function retryWith(context: CommandContext, text: string, step = context.stopped.step): Promise<void> {
-  const { session, io } = context;
-  const state = await session.retry(text, step);
-  if (state.kind !== "stopped" || state.reason === "failure" || state.reason === "pause") return;
-  if (!session.pendingFix) await io.print(`Step ${String(state.step.number)} works now as it is written`);
-  if (await settleFix(context)) await session.continue();
-}
-
-/** The editor again and again, until the text can be read or the user gives up. */
-async function editDockerfile(context: CommandContext, terminal: InteractiveIo): Promise<void> {
-  const { session, stopped, io } = context;
-  const { dockerfile } = session.build;
-  let text = dockerfile.source;
-  let line = stopped.step.instruction.range.start.line;
-  for (;;) {
-    const edited = await terminal.edit(text, { name: dockerfile.file, line });
-    if (edited === undefined || edited === dockerfile.source) return io.print("Nothing was changed");
-    try {
-      await session.edit(edited);
-      break;
-    } catch (error) {
-      if (!(error instanceof DockerfileError)) throw error;
-      await io.error(error);
-      if (!(await io.confirm("Edit it again?", true))) return;
-      text = edited;
-      line = error.range?.start.line ?? line;
-    }
-  }
-  if (session.state.kind === "stopped" && session.state.reason !== "failure") await settleFix(context);
-}
-
-function interactive({ io }: CommandContext, command: string): InteractiveIo {
-  if (io.interactive) return io.interactive;
-  throw new SessionStateError(`${command} needs a terminal`, {
-    code: "NO_TERMINAL",
-    hint: "exec COMMAND runs a command and prints its output.",
-  });
 }

@@ -3,7 +3,7 @@ import type { FileChange, FileStat, Ref } from "../../engine/engine.js";
 import { UsageError } from "../../errors.js";
 import { previousStep } from "../facts.js";
 import { formatBytes, formatCount } from "../format.js";
-import { positionOf } from "../session.js";
+import { positionOf } from "../state.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { tone, type Line } from "./io.js";
 import { diffLines } from "./movement.js";

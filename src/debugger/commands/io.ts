@@ -1,5 +1,6 @@
 import type { Instruction } from "../../dockerfile/syntax.js";
 import type { StepContainer } from "../../engine/engine.js";
+import { SessionStateError } from "../../errors.js";
 
 /** How a piece of text is meant; a front end gives it a look, or none. */
 export type Tone = "plain" | "bold" | "dim" | "good" | "bad" | "warn" | "output";
@@ -53,8 +54,17 @@ export interface CommandIo {
   error(error: Error): Promise<void>;
   /** A line of input; undefined where there is none. */
   question(prompt: string, options?: { readonly initial?: string }): Promise<string | undefined>;
-  /** A yes-or-no question; no answer is No. */
-  confirm(question: string, preset: boolean): Promise<boolean>;
+  /** A yes-or-no question; the end of input is No. Undefined where the question was left without an answer (Ctrl-C). */
+  confirm(question: string, preset: boolean): Promise<boolean | undefined>;
+}
+
+/** What a command that needs a person at a terminal works with. Throws SessionStateError where nobody sits at one. */
+export function interactive(io: CommandIo, command: string): InteractiveIo {
+  if (io.interactive) return io.interactive;
+  throw new SessionStateError(`${command} needs a terminal`, {
+    code: "NO_TERMINAL",
+    hint: "exec COMMAND runs a command and prints its output.",
+  });
 }
 
 /** A span of a tone. */

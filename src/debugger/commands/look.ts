@@ -1,6 +1,7 @@
 import { excerpt } from "../../dockerfile/excerpt.js";
 import type { FileStat, Step, StepConfiguration } from "../../engine/engine.js";
 import { UsageError } from "../../errors.js";
+import { attemptText } from "../card.js";
 import { argsShown, configurationShown, expandText, lookUp, secretVariables, type Shown } from "../variables.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { tone, type Line } from "./io.js";
@@ -23,11 +24,16 @@ export const lookCommands: readonly DebuggerCommand[] = [
       const { session, stopped, io } = context;
       const [written] = args;
       const marked = stopped.step.instruction.range;
-      if (written === undefined) return io.print(...sourceLines(session.build.dockerfile.source, marked, marked, 5));
+      const { attempt } = session;
+      const tried: Line[] = attempt
+        ? [[tone("dim", `  step ${String(attempt.step.number)}: ${attemptText(attempt.instead)}`)]]
+        : [];
+      const { source } = session.build.dockerfile;
+      if (written === undefined) return io.print(...sourceLines(source, marked, marked, 5), ...tried);
       const around = /^\d+$/.test(written)
         ? { start: { line: Number(written), column: 0 }, end: { line: Number(written), column: 0 } }
         : stepNamed(written, context).instruction.range;
-      return io.print(...sourceLines(session.build.dockerfile.source, around, marked, 5));
+      return io.print(...sourceLines(source, around, marked, 5), ...tried);
     },
   },
   {

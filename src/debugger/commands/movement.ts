@@ -91,13 +91,16 @@ export const movementCommands: readonly DebuggerCommand[] = [
 
 /**
  * A change that the user made and that is not in the file: it is shown, and written on a yes before the build goes on. False
- * where it could not be written: then the build does not go on, and the change can still be seen.
+ * where the question was left without an answer, or the file could not be written: then the build does not go on, and the
+ * change is still there to be decided on.
  */
 export async function settleFix({ session, io }: Pick<CommandContext, "session" | "io">): Promise<boolean> {
   const { pendingFix } = session;
   if (!pendingFix) return true;
   await io.print("", ...diffLines(pendingFix.diff));
-  if (!(await io.confirm("Write this change?", false))) {
+  const wanted = await io.confirm("Write this change?", false);
+  if (wanted === undefined) return false;
+  if (!wanted) {
     session.discardFix();
     return true;
   }

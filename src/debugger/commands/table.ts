@@ -2,6 +2,7 @@ import { DfdebugError, SessionStateError } from "../../errors.js";
 import type { DebugSession } from "../session.js";
 import { actCommands } from "./act.js";
 import { breakpointCommands } from "./breakpoint-commands.js";
+import { changeCommands } from "./change.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { diffCommand } from "./diff.js";
 import { tone, type Line } from "./io.js";
@@ -44,6 +45,7 @@ export const debuggerCommands: readonly DebuggerCommand[] = [
   ...lookCommands,
   diffCommand,
   ...actCommands,
+  ...changeCommands,
   helpCommand,
   ...movementCommands.filter(({ name }) => name === "quit"),
 ];

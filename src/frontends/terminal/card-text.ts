@@ -19,6 +19,7 @@ export function cardLines(card: FailureCard, source: string, style: Style, width
   if (card.message !== undefined) lines.push(`  ${style.red(sanitizeLine(card.message))}`);
   for (const line of card.copy) lines.push(`  ${sanitizeLine(line)}`);
   for (const line of card.advice) lines.push(`  ${style.yellow(style.symbols.warning)} ${sanitizeLine(line)}`);
+  if (card.attempt !== undefined) lines.push(`  ${style.dim(sanitizeLine(card.attempt))}`);
   lines.push("");
   return lines;
 }

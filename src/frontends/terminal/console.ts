@@ -88,11 +88,12 @@ export class Console implements CommandIo {
     return answer === interrupted ? undefined : answer;
   }
 
-  /** A yes-or-no question; the end of input and Ctrl-C are No. */
-  async confirm(question: string, preset: boolean): Promise<boolean> {
+  /** A yes-or-no question; the end of input is No, Ctrl-C no answer. */
+  async confirm(question: string, preset: boolean): Promise<boolean | undefined> {
     for (;;) {
       const answer = await this.ask(`${question} ${preset ? "[Y/n]" : "[y/N]"} `, {});
-      if (answer === undefined || answer === interrupted) return false;
+      if (answer === interrupted) return undefined;
+      if (answer === undefined) return false;
       const text = answer.trim().toLowerCase();
       if (text === "") return preset;
       if (text === "y" || text === "yes") return true;

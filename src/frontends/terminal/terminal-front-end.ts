@@ -1,4 +1,5 @@
-import { openShell, offerFix } from "../../debugger/commands/act.js";
+import { openShell } from "../../debugger/commands/act.js";
+import { offerFix } from "../../debugger/commands/change.js";
 import type { CommandIo } from "../../debugger/commands/io.js";
 import { runCommandLoop, type CommandLine, type Watch } from "../../debugger/commands/loop.js";
 import type { Script } from "../../debugger/commands/script.js";
@@ -63,7 +64,7 @@ class TerminalFrontEnd {
   private progress: Progress | undefined;
   /** Interrupts the command that runs at a stop. */
   private command = new AbortController();
-  /** The step whose shell was opened last: a shell opens by itself once at each step that fails. */
+  /** What the last shell was opened at: one opens by itself once at each instruction that fails, in each of its forms. */
   private shellAt: string | undefined;
   /** Names of the images that --keep-steps made. */
   private readonly kept: string[] = [];
@@ -193,9 +194,10 @@ class TerminalFrontEnd {
     else await this.showStop(stopped);
     for (const command of options.execCommands) await this.diagnose(stopped, command);
     const opens = stopped.failure && !options.watch && options.onFailure === "shell" && this.console && !this.script;
-    const place = `${String(stopped.step.stage.index)}/${String(stopped.step.stageStep)}`;
-    if (!opens || this.shellAt === place) return;
-    this.shellAt = place;
+    const { stage, stageStep, instruction } = stopped.step;
+    const failed = `${String(stage.index)}/${String(stageStep)} ${instruction.source}`;
+    if (!opens || this.shellAt === failed) return;
+    this.shellAt = failed;
     const io = this.io();
     const context = { session, stopped, io, signal: this.commandSignal() };
     try {
@@ -218,8 +220,10 @@ class TerminalFrontEnd {
     const { stderr, env } = this.options;
     // A script's record is on standard output, its stops included.
     const output = this.script ? this.options.stdout : stderr;
-    const { dockerfile } = this.session.build;
-    const card = failureCard(stopped.failure, dockerfile.file, this.session.logs);
+    const { attempt, build, logs } = this.session;
+    const { dockerfile } = build;
+    const instead = attempt?.step === stopped.step ? attempt.instead : undefined;
+    const card = failureCard(stopped.failure, dockerfile.file, { logs, instead });
     output.write(`${cardLines(card, dockerfile.source, detectStyle(output, env), this.width).join("\n")}\n`);
   }
 

@@ -76,6 +76,59 @@ describe("DebugSession", () => {
     expect(session.state).toMatchObject({ kind: "stopped", failure: { exitCode: 9 } });
   });
 
+  it("keeps a failed retry as an attempt: to be looked at and retried, and gone when the session goes on", async () => {
+    const build = new FakeBuild(failing);
+    await using session = new DebugSession(build);
+    await session.start();
+    expect(await session.retry("RUN write /x 1; fail 9")).toMatchObject({ reason: "failure", note: "retry" });
+    expect(session.pendingFix).toBeUndefined();
+    expect(session.attempt).toMatchObject({
+      step: { number: 3, instruction: { text: "RUN write /x 1; fail 9" } },
+      instead: { text: "RUN print hello; fail 7" },
+    });
+    expect(build.dockerfile.source).toContain("fail 9");
+    expect(session.wantedSource).toBe(failing);
+    // Another attempt takes the place of the first, and one that works is a change against the file.
+    expect(await session.retry("RUN write /y 2")).toMatchObject({ reason: "step", note: "retry" });
+    expect(session.attempt).toBeUndefined();
+    expect(session.pendingFix?.source).toBe(failing.replace("RUN print hello; fail 7", "RUN write /y 2"));
+  });
+
+  it.each<[string, (session: DebugSession) => Promise<unknown>, object]>([
+    ["next", (session) => session.next(), { reason: "failure", failure: { exitCode: 7 } }],
+    ["continue", (session) => session.continue(), { reason: "failure", failure: { exitCode: 7 } }],
+    ["stepIn", (session) => session.stepIn(), { reason: "failure", failure: { exitCode: 7 } }],
+    ["stepOut", (session) => session.stepOut(), { reason: "failure", failure: { exitCode: 7 } }],
+    ["stepBack", (session) => session.stepBack(), { reason: "step", step: { number: 2 } }],
+    ["until", (session) => session.until("1"), { reason: "step", step: { number: 1 } }],
+    ["restart", (session) => session.restart(), { reason: "entry", step: { number: 1 } }],
+    ["set", (session) => session.set({ kind: "ENV", name: "A", value: "1" }), { reason: "step", step: { number: 4 } }],
+    ["edit", (session) => session.edit(`${failing}RUN write /c 3\n`), { reason: "failure", failure: { exitCode: 7 } }],
+    ["terminate", (session) => session.terminate(), { kind: "ended" }],
+  ])("leaves a failed retry behind with %s", async (_name, leave, expected) => {
+    const build = new FakeBuild(failing);
+    await using session = new DebugSession(build);
+    await session.start();
+    // Several instructions in the place of one.
+    await session.retry("RUN fail 9\nRUN write /x 1");
+    await leave(session);
+    expect(session.state).toMatchObject(expected);
+    expect(session.fileDifference?.source ?? failing).not.toContain("fail 9");
+    if (session.state.kind === "stopped") expect(build.dockerfile.source).not.toContain("fail 9");
+  });
+
+  it("keeps a change that worked under an attempt that did not", async () => {
+    await using session = new DebugSession(new FakeBuild(`${failing}RUN fail 8\n`));
+    await session.start();
+    await session.retry("RUN write /fixed yes");
+    await session.continue();
+    await session.retry("RUN fail 9");
+    expect(session.pendingFix?.diff).toContain("+RUN write /fixed yes");
+    expect(session.pendingFix?.diff).not.toContain("fail 9");
+    expect(await session.next()).toMatchObject({ reason: "failure", failure: { exitCode: 8 } });
+    expect(session.pendingFix?.diff).toContain("+RUN write /fixed yes");
+  });
+
   it("rejects commands that make no sense in the state, and stays as it was", async () => {
     await using session = new DebugSession(new FakeBuild(failing));
     for (const command of [() => session.continue(), () => session.retry("RUN true"), () => session.writeFix()])

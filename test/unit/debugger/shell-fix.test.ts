@@ -40,6 +40,32 @@ describe("a fix from the shell", () => {
     ["a redirection is a change", "sh x", ["echo 'exit 0' > x", "sh x"], "echo 'exit 0' > x && sh x"],
     ["several lines stand alone", "sh x", ["mkdir y", "sh x 2 <<E\na\nE"], "mkdir y && sh x 2 <<E\na\nE"],
     ["what cannot be joined is left out", "sh x", ["sleep 1 &", "sh y"], "sh y"],
+    [
+      "a paste of several lines prepares it, on one line",
+      "sh x",
+      ["!sh x", "if true; then\n  touch x\nfi\nmkdir y", "sh x"],
+      "{ if true; then touch x; fi; mkdir y; } && sh x",
+    ],
+    [
+      "a loop prepares it",
+      "sh x",
+      ["for f in x y; do touch $f; done", "sh x"],
+      "for f in x y; do touch $f; done && sh x",
+    ],
+    ["several commands prepare it, together", "sh x", ["ls; touch x", "sh x"], "{ ls; touch x; } && sh x"],
+    [
+      "one that looks and changes is a change",
+      "sh x",
+      ["test -e x || touch x", "sh x"],
+      "{ test -e x || touch x; } && sh x",
+    ],
+    ["several lines take its place on one", "sh x", ["cd y\nsh x 2"], "cd y; sh x 2"],
+    [
+      "the subshell of a strict SHELL is not taken",
+      "a; b $X",
+      ["mkdir y", "(set -eu; a 2; b $X)"],
+      "mkdir y && { a 2; b $X; }",
+    ],
     ["exec form is compared as words", '["sh", "x y"]', ["mkdir z", "sh 'x y'"], "mkdir z && sh 'x y'"],
   ])("%s", (_name, run, commands, command) => {
     expect(offer(run, ...commands)).toEqual({ kind: "replace", command });
@@ -47,6 +73,10 @@ describe("a fix from the shell", () => {
 
   it("is the instruction itself where nothing was done before it", () => {
     expect(offer("npm ci", "!npm ci", "ls", "npm ci")).toEqual({ kind: "same" });
+  });
+
+  it("is the instruction itself where it is run as a strict SHELL's was typed", () => {
+    expect(offer("a; b", "(set -e; a; b)")).toEqual({ kind: "same" });
   });
 
   it("is the instruction itself where a heredoc is run as it was typed", () => {
@@ -65,7 +95,7 @@ describe("a fix from the shell", () => {
 
   it.each<[string, string[]]>([
     ["nothing worked", ["!npm ci", "!npm install"]],
-    ["it was only looked around", ["ls -l", "cat package.json", "cd /tmp", "env"]],
+    ["it was only looked around", ["ls -l; pwd", "for f in *; do cat $f; done", "cat package.json", "cd /tmp", "env"]],
     ["it needs the toolbox", ["/.dfdebug/bin/strace npm ci"]],
   ])("is not offered where %s", (_name, commands) => {
     expect(offer("npm ci", ...commands)).toBeUndefined();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DebugSession, positionOf } from "../../../src/debugger/session.js";
-import type { SessionState } from "../../../src/debugger/state.js";
+import { DebugSession } from "../../../src/debugger/session.js";
+import { positionOf, type SessionState } from "../../../src/debugger/state.js";
 import { CancelledError, DockerfileError, SessionStateError, UsageError } from "../../../src/errors.js";
 import { FakeBuild } from "../../support/fake-engine.js";
 import { fakeDialect, generator, randomDockerfile } from "../../support/random-dockerfile.js";

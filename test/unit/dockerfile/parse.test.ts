@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DockerfileError } from "../../../src/errors.js";
 import { withoutSyntaxDirective } from "../../../src/dockerfile/edit.js";
-import { instructionLines, jsonFormMistake, parseDockerfile } from "../../../src/dockerfile/parse.js";
+import { parseDockerfile } from "../../../src/dockerfile/parse.js";
 import type { Dockerfile, Instruction, Range } from "../../../src/dockerfile/syntax.js";
 
 const parse = (source: string): Dockerfile => parseDockerfile(source, { file: "Dockerfile" });
@@ -48,8 +48,8 @@ describe("lines", () => {
     ["a heredoc in ONBUILD", "FROM a\nONBUILD COPY <<A /b\n1\nA\n", ["1-1", "2-4"]],
   ];
   test.each(table)("%s", (_, source, expected) => {
-    const lines = all(parse(source)).map(instructionLines);
-    expect(lines.map(({ start, end }) => `${String(start)}-${String(end)}`)).toEqual(expected);
+    const lines = all(parse(source)).map(({ range: { start, end } }) => `${String(start.line)}-${String(end.line)}`);
+    expect(lines).toEqual(expected);
   });
 });
 
@@ -213,11 +213,5 @@ describe("errors", () => {
       `RUN ${"x".repeat(65_531)}`,
     ].join("\n");
     expect(all(parse(source)).length).toBe(11);
-  });
-
-  test("what looks like JSON form and is none is explained", () => {
-    expect(jsonFormMistake(at("FROM a\nCMD ['b', 'c']\n", 1))).toMatch(/double quotes/);
-    expect(jsonFormMistake(at("FROM a\nRUN [ -f b ]\n", 1))).toBeUndefined();
-    expect(jsonFormMistake(at('FROM a\nRUN ["b"]\n', 1))).toBeUndefined();
   });
 });

@@ -1,9 +1,10 @@
-import { joinedShellText, shellText } from "../../../dockerfile/edit.js";
+import { shellText, typedText } from "../../../dockerfile/edit.js";
 import type { Instruction } from "../../../dockerfile/syntax.js";
 import type { Process, StepContainer } from "../../../engine/engine.js";
 import type { ShellCommand, ShellOutcome } from "../../../debugger/commands/io.js";
 import type { RawTerminal } from "../raw-terminal.js";
 import { prepareLaunch, type ShellKind } from "./launcher.js";
+import { HistoryReader } from "./history-reader.js";
 import { LineEditor } from "./line-editor.js";
 import { MarkerScanner, type ShellMark } from "./markers.js";
 
@@ -18,7 +19,10 @@ export interface ShellOptions {
 
 /** After this the first prompt is given up, and the keyboard is the shell's. Milliseconds. */
 const promptPatience = 3_000;
-/** How long zsh may take from its prompt to the announcement that it takes pastes. Milliseconds. */
+/**
+ * How long zsh may take from its prompt to the announcement that it takes pastes, and how long lines that were pasted into a
+ * shell without line editing wait for its next prompt. Milliseconds.
+ */
 const pastePatience = 200;
 /** What a shell takes in one line. busybox cuts at 1,024 (its line editor), the terminal driver at 4,096 (what dash reads). */
 const longestLine: Readonly<Record<ShellKind, number>> = {
@@ -46,10 +50,11 @@ interface TypedText {
  */
 export async function runShell(container: StepContainer, options: ShellOptions): Promise<ShellOutcome> {
   const { typed, label, terminal, signal } = options;
-  const joined = typed && joinedShellText(typed);
-  const whole = typed && shellText(typed, container.environment.shell);
+  const { shell } = container.environment;
+  const script = typed && shellText(typed, shell);
+  const { whole, joined } = typed ? typedText(typed, shell) : {};
   const isTypable = joined !== undefined && joined.length <= longestLine.ash;
-  const launch = await prepareLaunch(container, label, isTypable ? undefined : whole);
+  const launch = await prepareLaunch(container, label, isTypable ? undefined : script);
   const process = await container.exec({
     argv: launch.argv,
     env: terminalEnvironment(),
@@ -91,7 +96,7 @@ class Relay {
   private prompts = 0;
   /** The shell reads a line. */
   private reads = false;
-  private lastHistory: string | undefined;
+  private readonly history = new HistoryReader();
   /** What is to be typed; undefined once it was. */
   private text: TypedText | undefined;
   /** Keys pressed before the instruction was typed wait, so that they do not get into the middle of it. */
@@ -116,7 +121,7 @@ class Relay {
       for await (const chunk of process.stdout as AsyncIterable<Buffer>) {
         const { output, marks } = this.scanner.take(chunk);
         // From the prompt on keys are for the line editor, which opens when the prompt is complete.
-        if (this.edits && marks.some((mark) => mark.type === "prompt")) this.waiting ??= [];
+        if (this.edits && marks.some(({ type }) => type === "prompt" || type === "more")) this.waiting ??= [];
         await terminal.write(this.editor.withoutEcho(output));
         for (const mark of marks) this.mark(mark);
       }
@@ -150,6 +155,9 @@ class Relay {
         break;
       case "prompt":
         this.prompts += 1;
+        this.reads = false;
+        break;
+      case "more":
         this.reads = false;
         break;
       case "input":
@@ -195,15 +203,13 @@ class Relay {
 
   /** Remembers a command with its code: from the shell's history line, or from the local editor. */
   private ended(exitCode: number, history: string): void {
-    const edited = this.editor.takeLine();
+    const edited = this.editor.takeLines();
     if (edited !== undefined) {
       if (edited.trim() !== "") this.commands.push({ text: edited.trim(), exitCode });
       return;
     }
-    if (history === "" || history === this.lastHistory) return;
-    this.lastHistory = history;
-    const text = history.replace(/^\s*\d+\*?\s+/, "").trimEnd();
-    if (text !== "" && this.prompts > 0) this.commands.push({ text, exitCode });
+    const text = this.history.take(history);
+    if (text !== undefined && this.prompts > 0) this.commands.push({ text, exitCode });
   }
 
   private release(): void {
@@ -221,8 +227,20 @@ class Relay {
 
   private keys(keys: Buffer): void {
     if (this.waiting) this.waiting.push(keys);
-    else if (this.editor.active) this.editor.keys(keys);
+    else if (this.editor.active) this.keysBehind(this.editor.keys(keys));
     else this.write(keys);
+  }
+
+  /** Keys that came with a line that was sent: the next lines of a paste, or for what the line runs. */
+  private keysBehind(keys: Buffer): void {
+    if (keys.length === 0) return;
+    if (this.editor.active) {
+      this.keys(keys);
+      return;
+    }
+    this.waiting = [keys];
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.release(), pastePatience);
   }
 
   private write(bytes: Buffer): void {

@@ -14,7 +14,7 @@ export class LineEditor {
   private readonly decoder = new StringDecoder("utf8");
   private input = new PassThrough();
   private line: Interface | undefined;
-  private lastLine: string | undefined;
+  private sent: string[] = [];
   /** Bytes of the echo still to come. */
   private echo = Buffer.alloc(0);
 
@@ -27,11 +27,11 @@ export class LineEditor {
     return this.line !== undefined;
   }
 
-  /** The last line sent, once. */
-  takeLine(): string | undefined {
-    const { lastLine } = this;
-    this.lastLine = undefined;
-    return lastLine;
+  /** What was sent since this was last called; undefined where nothing was. */
+  takeLines(): string | undefined {
+    const { sent } = this;
+    this.sent = [];
+    return sent.length === 0 ? undefined : sent.join("\n");
   }
 
   /** The shell's prompt stands on the terminal: editing begins behind it, with `text` typed. */
@@ -42,13 +42,19 @@ export class LineEditor {
     if (text !== "") this.line.write(text);
   }
 
-  /** Keys one by one: readline takes a chunk that holds a whole line for a paste and forgets where the cursor was. */
-  keys(keys: Buffer): void {
-    for (const key of this.decoder.write(keys)) {
-      // The line was sent: what follows is for what it runs.
-      if (this.line === undefined) this.send(key);
-      else this.input.write(key);
+  /**
+   * Keys one by one: readline takes a chunk that holds a whole line for a paste and forgets where the cursor was. Gives back
+   * what follows a line that was sent.
+   */
+  keys(keys: Buffer): Buffer {
+    const text = this.decoder.write(keys);
+    let at = 0;
+    for (const key of text) {
+      if (this.line === undefined) break;
+      this.input.write(key);
+      at += key.length;
     }
+    return Buffer.from(text.slice(at));
   }
 
   /** Output without the echo of the line that was sent. */
@@ -108,8 +114,9 @@ export class LineEditor {
 
   private finish(bytes: string, text: string | undefined): void {
     this.close();
-    if (text !== undefined) {
-      this.lastLine = text;
+    if (text === undefined) this.sent = [];
+    else {
+      this.sent.push(text);
       if (text.trim() !== "") this.history.unshift(text);
       this.echo = Buffer.from(`${text}\r\n`);
     }

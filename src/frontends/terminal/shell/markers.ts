@@ -3,11 +3,13 @@ import type { ShellKind } from "./launcher.js";
 /** What a shell said of itself between its output. */
 export type ShellMark =
   | { readonly type: "kind"; readonly kind: ShellKind }
+  /** A prompt for the next line of a command begins. */
+  | { readonly type: "more" }
   /** A prompt begins. */
   | { readonly type: "prompt" }
   /** A prompt is complete: the shell reads a line. */
   | { readonly type: "input" }
-  /** A command ended. `history`: the shell's history line for it, number first; empty where the shell does not tell. */
+  /** A command ended. `history`: the newest of the shell's history, as HistoryReader reads it; empty where the shell does not tell. */
   | { readonly type: "ended"; readonly exitCode: number; readonly history: string }
   /** The shell takes several lines as one paste. */
   | { readonly type: "paste"; readonly enabled: boolean };
@@ -101,6 +103,7 @@ function sequenceEnd(bytes: Buffer, from: number): { body: number; next: number 
 function readMark(start: string, body: string): ShellMark | undefined {
   if (start === "\x1b]6974;") return { type: "kind", kind: kinds.find((kind) => kind === body) ?? "sh" };
   if (body === "A") return { type: "prompt" };
+  if (body === "A;k=s") return { type: "more" };
   if (body === "B") return { type: "input" };
   // The history line is encoded (e) where the shell can do that, else raw (r).
   const ended = /^D;(\d+)(?:;([er]):(.*))?$/s.exec(body);

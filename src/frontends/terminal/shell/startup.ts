@@ -23,6 +23,9 @@ ${plain(label)}fi
 `;
 }
 
+/** How many entries of its history a shell tells of at each prompt: more are not run between two. */
+const mostLines = 50;
+
 /** Percent-encodes what would end an escape sequence or hide in it; bash and zsh share the syntax. */
 const encode = `dfdebug_c=\${dfdebug_c//\\%/%25}; dfdebug_c=\${dfdebug_c//$'\\n'/%0A}; dfdebug_c=\${dfdebug_c//$'\\e'/%1B}; dfdebug_c=\${dfdebug_c//$'\\a'/%07}`;
 
@@ -33,7 +36,7 @@ shopt -s cmdhist lithist checkwinsize 2>/dev/null
 bind "set enable-bracketed-paste on" 2>/dev/null
 dfdebug_prompt() {
   local dfdebug_code=$? dfdebug_c
-  dfdebug_c=$(history 1 2>/dev/null)
+  dfdebug_c=$(HISTTIMEFORMAT=$'\\x1e' history ${String(mostLines)} 2>/dev/null)
   ${encode}
   printf "\\033]133;D;%s;e:%s\\007" "$dfdebug_code" "$dfdebug_c"
   return $dfdebug_code
@@ -71,10 +74,11 @@ PS1=$'\\e]133;D;$?\\a\\e]133;A\\a'"${label} "'$PWD $ '$'\\e]133;B\\a'
 function plain(label: string): string {
   const ended = (history: string): string => `\x1b]133;D;$?${history}\x07`;
   const begin = "\x1b]133;A\x07";
+  const more = "\x1b]133;A;k=s\x07";
   const input = "\x1b]133;B\x07";
   return `  case $(readlink /proc/$$/exe 2>/dev/null) in
-    *busybox*) PS1='\\[${ended(";r:$({ history | tail -n 1; } 2>/dev/null)")}${begin}\\]${label} $PWD $ \\[${input}\\]' ;;
-    *) PS1='${ended("")}${begin}${label} $PWD $ ${input}' ;;
+    *busybox*) PS1='\\[${ended(`;r:$({ history | tail -n ${String(mostLines)} | tr "\\n" "\\036"; } 2>/dev/null)`)}${begin}\\]${label} $PWD $ \\[${input}\\]' ;;
+    *) PS1='${ended("")}${begin}${label} $PWD $ ${input}' PS2='${more}> ${input}' ;;
   esac
 `;
 }

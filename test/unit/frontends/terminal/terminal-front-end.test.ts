@@ -164,6 +164,74 @@ describe("the terminal front end", () => {
     expect(readFileSync(file, "utf8")).toBe(source.replace("fail 3", "write /fixed 1"));
   });
 
+  it("says what a retry that failed is, has it typed for the next one, and does not ask about it at the end", async () => {
+    const { out, err, keyboard, result } = run("FROM scratch\nRUN fail 3\n", { isTerminal: true });
+    await out.expect("(dfdebug) ");
+    keyboard.type("retry\r");
+    await out.expect("RUN fail 3");
+    keyboard.type("\x15fail 4\r");
+    await err.expect("Dockerfile:2, stage stage-0, retry");
+    await err.expect("An attempt: retry changes it further, next and continue run the step as it was: RUN fail 3");
+    keyboard.type("list\r");
+    await out.expect("RUN fail 4");
+    await out.expect("step 2: An attempt");
+    await out.expect("(dfdebug) ");
+    keyboard.type("retry\r");
+    await out.expect("RUN fail 4");
+    keyboard.type("\x03");
+    await out.expect("(dfdebug) ");
+    keyboard.type("diff --file\r");
+    await out.expect("There is no change to the Dockerfile");
+    keyboard.type("quit\r");
+    expect((await result).status).toBe("failed");
+  });
+
+  it("leaves the question whether a change is written open at Ctrl-C", async () => {
+    const { out, keyboard, result, session } = run("FROM scratch\nRUN fail 3\n", { isTerminal: true });
+    await out.expect("(dfdebug) ");
+    keyboard.type("retry\r");
+    await out.expect("RUN fail 3");
+    keyboard.type("\x15write /a 1\r");
+    await out.expect("Write this change? [y/N] ");
+    keyboard.type("\x03");
+    await out.expect("Stopped before step 2/2");
+    await out.expect("(dfdebug) ");
+    expect(session.pendingFix).toBeDefined();
+    keyboard.type("quit\r");
+    await out.expect("The change is not in the Dockerfile yet. Quit? [y/N] ");
+    keyboard.type("\x03");
+    await out.expect("(dfdebug) ");
+    keyboard.type("continue\r");
+    await out.expect("Write this change? [y/N] ");
+    keyboard.type("n\r");
+    expect((await result).status).toBe("built");
+  });
+
+  it("opens the editor on an instruction with a heredoc, and says at once where there is none", async () => {
+    const source = "FROM scratch\nRUN fail 3 <<EOF\na\nEOF\nRUN write /b 1\n";
+    writeFileSync(join(folder, "editor"), '#!/bin/sh\nsed -i "s/fail 3/write \\/a/" "$2"\n', { mode: 0o755 });
+    const env = { NO_COLOR: "1", XDG_STATE_HOME: folder };
+    const { out, keyboard, result, session } = run(source, {
+      isTerminal: true,
+      env: { ...env, EDITOR: join(folder, "editor") },
+    });
+    await out.expect("(dfdebug) ");
+    keyboard.type("retry\r");
+    await out.expect("+RUN write /a <<EOF");
+    await out.expect("Write this change? [y/N] ");
+    keyboard.type("n\r");
+    expect((await result).status).toBe("built");
+    expect(session.build.dockerfile.source).toBe(source.replace("fail 3", "write /a"));
+
+    const without = run(source, { isTerminal: true, env: { ...env, EDITOR: join(folder, "none") } });
+    await without.out.expect("(dfdebug) ");
+    without.keyboard.type("retry\r");
+    await without.out.expect("is not there");
+    await without.out.expect("(dfdebug) ");
+    without.keyboard.type("q\r");
+    expect((await without.result).status).toBe("failed");
+  });
+
   it("offers a change that was built without a stop, when the image is there", async () => {
     const file = join(folder, "Dockerfile");
     const source = "FROM scratch\r\nRUN fail 3\r\n";
