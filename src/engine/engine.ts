@@ -17,7 +17,7 @@ export type Step = PlannedStep;
 export type ContextSource =
   | { readonly kind: "directory"; readonly path: string }
   /** A tar archive on standard input (`-`), gzip, bzip2, xz or plain; read once, never buffered whole in memory. */
-  | { readonly kind: "archive"; readonly stream: Readable }
+  | { readonly kind: "archive"; readonly stream: Readable; readonly isXz: boolean }
   | { readonly kind: "remote"; readonly url: string }
   /** Only a Dockerfile (`-`): an empty context. */
   | { readonly kind: "empty" };
