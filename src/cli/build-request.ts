@@ -1,10 +1,7 @@
-import { once } from "node:events";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import { PassThrough, type Readable } from "node:stream";
 import { parseDockerfile } from "../dockerfile/parse.js";
 import { parsePlatform } from "../dockerfile/platform.js";
-import type { Dockerfile } from "../dockerfile/syntax.js";
 import type { BuildRequest, ContextSource, ToolboxSource } from "../engine/engine.js";
 import { UsageError, errorMessage } from "../errors.js";
 import {
@@ -17,6 +14,7 @@ import {
   type BuildFlags,
 } from "./build-flags.js";
 import type { CliIo } from "./io.js";
+import { readAll, readStandardInput } from "./standard-input.js";
 
 /** What the command line says to build, with the Dockerfile parsed where it is at hand. Rejects with UsageError and DockerfileError. */
 export async function buildRequest(
@@ -63,7 +61,9 @@ export async function locate(
 ): Promise<Located> {
   if (path === "-") {
     if (file === "-") throw new UsageError("Standard input cannot be both the context and the Dockerfile");
-    return fromStandardInput(io.stdin, file);
+    const { context, text } = await readStandardInput(io.stdin);
+    if (text === undefined) return { context, dockerfile: undefined, dockerfileName: file ?? "Dockerfile", ...noFile };
+    return { context, dockerfile: parseDockerfile(text, { file: "-" }), dockerfileName: "Dockerfile", ...noFile };
   }
   if (isRemoteContext(path)) {
     if (file !== undefined && file !== "-")
@@ -85,6 +85,8 @@ export async function locate(
   const folder = resolve(io.cwd, path);
   await requireFolder(folder, "The build context");
   const context: ContextSource = { kind: "directory", path: folder };
+  // Asked for by the engine, to which a file that cannot be read is none: everything would be sent.
+  await readOptional(join(folder, ".dockerignore"));
   if (file === "-") {
     const dockerfile = parseDockerfile(await readAll(io.stdin), { file: "-" });
     return { context, dockerfile, dockerfileName: "Dockerfile", ...noFile };
@@ -106,10 +108,12 @@ async function readOptional(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new UsageError(`${path} cannot be read: ${errorMessage(error)}`, {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    throw new UsageError(code === "EISDIR" ? `${path} is a folder` : `${path} cannot be read: ${errorMessage(error)}`, {
       code: "IGNORE_FILE_UNREADABLE",
       cause: error,
+      hint: "Remove it, or make it a file that you can read: with it as it is, nothing would be left out of the context.",
     });
   }
 }
@@ -151,6 +155,11 @@ async function findDockerfile(folder: string, file: string | undefined, cwd: str
     const kind = await kindOf(path);
     if (kind === "file") return path;
     if (kind === "folder") throw isFolder(relative(cwd, path));
+    if (kind === "pipe")
+      throw new UsageError(`${relative(cwd, path)} is a pipe, not a Dockerfile`, {
+        code: "DOCKERFILE_MISSING",
+        hint: `To build what comes out of it, name it: -f ${relative(cwd, path)}.`,
+      });
   }
   const others: string[] = [];
   for (const name of ["Containerfile", "docker/Dockerfile", "build/Dockerfile", ".docker/Dockerfile"])
@@ -218,60 +227,4 @@ function requirePlatforms(platforms: string): void {
 async function requireSecretFile(id: string, path: string): Promise<void> {
   if (await isFile(path)) return;
   throw new UsageError(`--secret id=${id}: ${path} is not a file`, { code: "SECRET_MISSING" });
-}
-
-/** Standard input is a tar archive (plain, gzip, bzip2, xz) or a Dockerfile, told apart by the first bytes as docker does. */
-async function fromStandardInput(stdin: Readable, file: string | undefined): Promise<Located> {
-  const { head, rest } = await peek(stdin, 512);
-  if (isArchive(head))
-    return {
-      context: { kind: "archive", stream: rest },
-      dockerfile: undefined,
-      dockerfileName: file ?? "Dockerfile",
-      ...noFile,
-    };
-  const dockerfile: Dockerfile = parseDockerfile(await readAll(rest), { file: "-" });
-  return { context: { kind: "empty" }, dockerfile, dockerfileName: "Dockerfile", ...noFile };
-}
-
-function isArchive(head: Buffer): boolean {
-  const magics = [
-    [0x1f, 0x8b],
-    [0x42, 0x5a, 0x68],
-    [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
-  ];
-  if (magics.some((magic) => magic.every((byte, index) => head[index] === byte))) return true;
-  return head.length >= 262 && head.subarray(257, 262).toString("latin1") === "ustar";
-}
-
-async function peek(stream: Readable, size: number): Promise<{ head: Buffer; rest: Readable }> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  while (length < size) {
-    const chunk = stream.read() as Buffer | null;
-    if (chunk !== null) {
-      chunks.push(chunk);
-      length += chunk.length;
-    } else if (stream.readableEnded) break;
-    else await Promise.race([once(stream, "readable"), once(stream, "end")]);
-  }
-  const head = Buffer.concat(chunks);
-  const rest = new PassThrough();
-  rest.write(head);
-  if (stream.readableEnded) rest.end();
-  else stream.pipe(rest);
-  return { head, rest };
-}
-
-/** A Dockerfile from a stream; more than any Dockerfile could be is refused instead of filling the memory. */
-async function readAll(stream: Readable): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stream) {
-    const bytes = chunk as Buffer;
-    length += bytes.length;
-    if (length > 64 * 1024 * 1024) throw new UsageError("Standard input is no Dockerfile: it is larger than 64 MiB");
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }

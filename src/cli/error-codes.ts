@@ -15,6 +15,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   CONFLICT: "The engine refused because the object is in use.",
   CONTAINER_CREATE: "A container on a step's state could not be made.",
   CONTAINER_ENDED: "The step's container has ended already.",
+  CONTEXT_ARCHIVE: "The archive on standard input is compressed in a way that no engine unpacks.",
   CONTEXT_FETCH: "A remote build context, or an archive on standard input, could not be fetched or read by the engine.",
   CONTEXT_MISSING: "The build context does not exist, or is not a folder.",
   CONTEXT_NOT_FOUND: "A folder of the context is not there.",

@@ -49,6 +49,7 @@ export class DebugSession implements AsyncDisposable {
   readonly changes: StepChanges;
   private readonly options: SessionOptions;
   private readonly cancel = new AbortController();
+  private readonly loss = new AbortController();
   private readonly signal: AbortSignal;
   private readonly runner: Runner;
   private readonly callers = new CallStack();
@@ -73,6 +74,10 @@ export class DebugSession implements AsyncDisposable {
     this.revision = new Revision({ build, advance: this.advance, breakpoints, callers, draft, signal, statuses });
     this.unsubscribe = build.subscribe((event) => {
       this.runner.take(event);
+      if (event.type === "lost") {
+        this.lose(event.error);
+        return;
+      }
       if (event.type === "log") this.logs.append(event.step, event.stream, event.data);
       if (event.type === "step" && event.status === "started") this.logs.clear(event.step);
       this.statuses.take(event);
@@ -82,6 +87,11 @@ export class DebugSession implements AsyncDisposable {
 
   get state(): SessionState {
     return this.current;
+  }
+
+  /** Aborts when the engine is lost, with that error as its reason: whoever waits for a person's next word waits in vain. */
+  get lost(): AbortSignal {
+    return this.loss.signal;
   }
 
   /** The Dockerfile's text in the file, as far as the session knows. */
@@ -370,6 +380,12 @@ export class DebugSession implements AsyncDisposable {
   private async keep(): Promise<void> {
     if (this.options.keepAs !== undefined)
       await keepSteps(this.build, this.options.keepAs, (event) => this.emit(event));
+  }
+
+  /** At a stop there is nothing left to look at; what runs learns of it by itself. */
+  private lose(error: EngineError): void {
+    if (this.current.kind === "stopped") this.end({ status: "error", error });
+    this.loss.abort(error);
   }
 
   private end(result: SessionResult): SessionResult {

@@ -35,7 +35,7 @@ export type SessionState =
 
 /** What front ends listen to: the build's own events, and the session's. */
 export type SessionEvent =
-  | BuildEvent
+  | Exclude<BuildEvent, { readonly type: "lost" }>
   | KeptEvent
   | { readonly type: "stopped"; readonly state: StoppedState }
   | { readonly type: "ended"; readonly result: SessionResult };

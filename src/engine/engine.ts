@@ -1,6 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { ImageConfig, StepConfiguration } from "../dockerfile/config.js";
 import type { Dockerfile, PlannedStep } from "../dockerfile/syntax.js";
+import type { EngineError } from "../errors.js";
 
 export type { ImageConfig, StepConfiguration } from "../dockerfile/config.js";
 
@@ -16,7 +17,7 @@ export type Step = PlannedStep;
 export type ContextSource =
   | { readonly kind: "directory"; readonly path: string }
   /** A tar archive on standard input (`-`), gzip, bzip2, xz or plain; read once, never buffered whole in memory. */
-  | { readonly kind: "archive"; readonly stream: Readable }
+  | { readonly kind: "archive"; readonly stream: Readable; readonly isXz: boolean }
   | { readonly kind: "remote"; readonly url: string }
   /** Only a Dockerfile (`-`): an empty context. */
   | { readonly kind: "empty" };
@@ -325,4 +326,6 @@ export type BuildEvent =
       readonly detail: readonly string[];
       readonly url: string | undefined;
       readonly line: number | undefined;
-    };
+    }
+  /** The engine is gone, whether or not something runs: no call on this build succeeds any more. Comes once at most. */
+  | { readonly type: "lost"; readonly error: EngineError };

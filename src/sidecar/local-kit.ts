@@ -1,5 +1,18 @@
 import { createHash } from "node:crypto";
-import { chmod, copyFile, lutimes, mkdir, mkdtemp, open, rename, rm, stat, symlink, utimes } from "node:fs/promises";
+import {
+  chmod,
+  copyFile,
+  lutimes,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+} from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -36,6 +49,7 @@ async function makeKit(busybox: string, cache: string): Promise<string> {
   const kit = join(cache, "dfdebug", `kit-${id}`);
   if (await exists(join(kit, "bin/sh"))) return kit;
   await mkdir(join(cache, "dfdebug"), { recursive: true });
+  await removeAbandoned(join(cache, "dfdebug"));
   const fresh = await mkdtemp(join(cache, "dfdebug", "new-"));
   try {
     const bin = join(fresh, "bin");
@@ -56,6 +70,16 @@ async function makeKit(busybox: string, cache: string): Promise<string> {
     if (!(await exists(join(kit, "bin/sh")))) throw error;
   }
   return kit;
+}
+
+/** What was being made when its maker was killed: making takes less than a second. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith("new-")) continue;
+    const path = join(folder, name);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > 60_000) await rm(path, { recursive: true, force: true });
+  }
 }
 
 async function appletsOf(busybox: string): Promise<string[]> {

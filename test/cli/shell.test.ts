@@ -84,7 +84,7 @@ describeEngines("a failing step in a terminal", (engine) => {
 
   it("keeps several lines in bash, the step's own SHELL", async () => {
     dockerfile(
-      'FROM debian:bookworm-slim\nSHELL ["/bin/bash", "-o", "pipefail", "-c"]\nRUN echo one && \\\n    false | cat\n',
+      'FROM debian:bookworm-slim\nSHELL ["/bin/bash", "-O", "globstar", "-eo", "pipefail", "-c"]\nRUN echo one && \\\n    false | cat\n',
     );
     await using terminal = new Terminal(engine, ["build", "."], folder);
     await terminal.expect(/step 3 \/ [$#] echo one && \\/);
@@ -92,9 +92,10 @@ describeEngines("a failing step in a terminal", (engine) => {
     terminal.type("\r");
     await terminal.expect("one");
     await terminal.expect(/step 3 \/ [$#] /);
-    terminal.type("echo code $?; shopt -o pipefail\r");
+    terminal.type("echo code $?; shopt -o pipefail; shopt globstar\r");
     await terminal.expect(/code [01]/);
     await terminal.expect(/pipefail\s+on/);
+    await terminal.expect(/globstar\s+on/);
     terminal.type("exit\r");
     await terminal.expect("(dfdebug) ");
     terminal.type("\x04");

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { describeEngines, docker, expectNothingLeft, isOld } from "../support/engines.js";
+import { describeEngines, docker, expectNothingLeft, isOld, hasContainerdStore } from "../support/engines.js";
 import { dfdebug, type Run } from "../support/run-dfdebug.js";
 
 describeEngines("docker build's flags", (engine) => {
@@ -67,9 +67,12 @@ describeEngines("docker build's flags", (engine) => {
 
   it("--platform of another machine needs an image for it; what is no platform is refused", async () => {
     const other = await build("FROM busybox:latest\nRUN true\n", ["--platform", "linux/s390x"]);
-    expect(other.code).toBe(1);
-    expect(other.stderr).toContain("busybox");
-    expect(other.stderr).toContain("--platform linux/s390x");
+    if (hasContainerdStore(engine)) expect(other.code).toBe(0);
+    else {
+      expect(other.code).toBe(1);
+      expect(other.stderr).toContain("busybox");
+      expect(other.stderr).toContain("--platform linux/s390x");
+    }
     expect((await build("FROM busybox:latest\n", ["--platform", "a/b/c/d"])).code).toBe(2);
   });
 

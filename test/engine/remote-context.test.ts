@@ -12,6 +12,14 @@ import { freePort, installed, script, ServerProcess } from "../support/servers.j
 /** A Dockerfile that shows which context it was built from, and fails so that --exec can look. */
 const showing = "FROM busybox:latest\nCOPY f /f\nRUN exit 3\n";
 
+/** A file f, and a Dockerfile that copies it to /x, as `tar -cJ` packs them. */
+const xzArchive = [
+  "/Td6WFoAAATm1rRGAgAhARYAAAB0L+Wj4Cf/ALZdABcLvBx9AZXAHUo+eRXCzCajYxw38612dcex7eDWCTtNWdx+B0jAp5v20hK0",
+  "+S9WKqT00slbfcbM9tAdfzycACQvLTN6qPLi1zfWmWcdt6D9t1oyW4Jn8yhmvqVYXee4v9G42o4MYK+pER7S6rLEaIYPYOt9686b",
+  "LU1gMga3WqkT924A1gYy2fxlre+0weQODsrekOM+zFCP5OU0Apt5MSIDHkp1sN/0KGHBCJ03Uk2/0N5k1xLhAAAAFAbHwq7Fbf8A",
+  "AdIBgFAAAMLYJiCxxGf7AgAAAAAEWVo=",
+].join("");
+
 describeEngines("a context that is not a folder of this machine", (engine) => {
   let folder: string;
   let daemon: ServerProcess;
@@ -109,6 +117,10 @@ git clone -q --bare . ../repo.git`,
       expect((await build(["-f", "Other", "-"], archive)).stderr).toContain("RUN exit 4");
       expect((await build(["-f", "None", "-"], archive)).stderr).toContain("There is no None in the context on");
     }
+    // Only an engine with xz beside it unpacks this; the others say nothing of it, to docker build either.
+    const xz = await build(["--exec", "cat /x", "-"], Buffer.from(xzArchive, "base64"));
+    if (xz.code === 0) expect(xz.stderr).toContain("Built sha256:");
+    else expect(xz.stderr).toContain("xz -dc ARCHIVE | dfdebug build -");
     const cut = execFileSync("tar", ["-C", join(folder, "work"), "-cz", "Dockerfile", "f"]);
     const broken = await build(["-"], cut.subarray(0, cut.length / 2));
     expect(broken.code).toBe(1);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -30,22 +30,28 @@ describe("dfdebug build where things go wrong", () => {
     // Unlike any other step, so that what runs of it can be told from the rest of the machine.
     const mark = `${String(process.pid)}${String(Date.now() % 100000)}`;
     write("Dockerfile", `FROM busybox:latest\nRUN echo ${mark} > /kept\nRUN sleep 3${mark}\n`);
-    for (const moment of [0, 400, 1200]) {
-      const run = startDfdebug(engine, ["build", "."], { cwd: folder });
+    const temporary = mkdtempSync(join(tmpdir(), "dfdebug-faults-"));
+    const env = { TMPDIR: temporary };
+    for (const moment of [0, 200, 400, 1200]) {
+      const run = startDfdebug(engine, ["build", "."], { cwd: folder, env });
       await Promise.race([sleep(moment), run.ended]);
       run.child.kill("SIGKILL");
       await run.ended;
     }
     // One is certain to be killed in the middle of the step.
-    const last = startDfdebug(engine, ["build", "--progress=plain", "."], { cwd: folder });
+    const last = startDfdebug(engine, ["build", "--progress=plain", "."], { cwd: folder, env });
     await last.expect(/RUN sleep/);
     last.child.kill("SIGKILL");
     await last.ended;
     while (runs(`sleep 3${mark}`)) await sleep(50);
     expect(docker(engine, "ps", "-aq", "--filter", "label=dev.dfdebug.session")).toBe("");
     write("Dockerfile", `FROM busybox:latest\nRUN echo ${mark} > /kept\nRUN cat /kept; exit 1\n`);
-    const next = await build();
+    // What is younger could be just being made.
+    for (const left of readdirSync(temporary)) utimesSync(join(temporary, left), 1, 1);
+    const next = await dfdebug(engine, ["build", "."], { cwd: folder, env });
     expect(next.code).toBe(1);
+    expect(readdirSync(temporary)).toEqual([]);
+    rmSync(temporary, { recursive: true });
     expect(next.stderr).toMatch(/RUN echo \d+ > \/kept\n#\d+ CACHED/);
   });
 
@@ -104,12 +110,21 @@ describe("dfdebug build where things go wrong", () => {
     expect((await build()).stderr).toContain("Dockerfile is a folder, not a Dockerfile");
     expect(await build("-f", "Dockerfile")).toMatchObject({ code: 2 });
     rmSync(join(folder, "Dockerfile"), { recursive: true });
+    execFileSync("mkfifo", [join(folder, "Dockerfile")]);
+    expect((await build()).stderr).toContain("Dockerfile is a pipe, not a Dockerfile");
+    rmSync(join(folder, "Dockerfile"));
     for (const text of ["", "# only a comment\n\n"]) {
       write("Dockerfile", text);
       const none = await build();
       expect(none.code).toBe(1);
       expect(none.stderr).toContain("Dockerfile holds no instruction");
     }
+    write("Dockerfile", "FROM busybox:latest\n");
+    mkdirSync(join(folder, ".dockerignore"));
+    const ignore = await build();
+    expect(ignore.code).toBe(2);
+    expect(ignore.stderr).toContain(".dockerignore is a folder");
+    rmSync(join(folder, ".dockerignore"), { recursive: true });
     const substituted = execFileSync(
       "bash",
       ["-c", `"$0" "$1" build -q -f <(echo FROM busybox:latest) .`, process.execPath, program],

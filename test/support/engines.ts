@@ -32,6 +32,14 @@ export function isOld(engine: TestEngine): boolean {
   return engine.name.startsWith("20.");
 }
 
+/**
+ * Whether the engine's images are containerd's: there a reference without an image for the platform that was asked for gives
+ * the one that there is, to docker build as well.
+ */
+export function hasContainerdStore(engine: TestEngine): boolean {
+  return docker(engine, "info", "-f", "{{json .DriverStatus}}").includes("io.containerd.snapshotter");
+}
+
 /** docker's CLI on a test engine: Debian's, which has a BuildKit client of its own. */
 export function docker(engine: TestEngine, ...args: string[]): string {
   return execFileSync("/usr/bin/docker", ["-H", engine.host, ...args], {

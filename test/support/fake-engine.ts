@@ -60,6 +60,11 @@ export class FakeBuild implements Build {
     return this.plan.globals;
   }
 
+  /** The engine goes away while nothing runs. */
+  lose(): void {
+    this.emit({ type: "lost", error: new EngineError("gone", { code: "ENGINE_LOST" }) });
+  }
+
   /** Lets every step that holds go on. */
   release(): void {
     for (const go of this.holds) go();

@@ -30,7 +30,7 @@ export interface LoopOptions {
   readonly io: CommandIo;
   /** What interrupts the next command; asked for each. */
   signal(): AbortSignal | undefined;
-  /** Commands, one at a time. */
+  /** Commands, one at a time. Resolves, with whatever, when the session is lost. */
   next(stopped: StoppedState): Promise<CommandLine>;
   /** `--watch`: resolves with what changed on disk; commands are asked for where it is interrupted. */
   readonly watch: Watch | undefined;
@@ -64,6 +64,7 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
       continue;
     }
     const line = await options.next(stopped);
+    if (session.state !== stopped) continue;
     const context = { session, stopped, io, signal: options.signal() };
     if (line.kind === "line") {
       const text = line.text.trim() === "" ? repeated : line.text.trim();

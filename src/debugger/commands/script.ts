@@ -36,15 +36,23 @@ export class Script {
     return next.done ? undefined : next.value;
   }
 
-  /** The next command, without empty lines, comments, and the `-` in front of one that may fail. */
-  async command(): Promise<CommandLine> {
-    for (;;) {
-      const line = await this.line();
-      if (line === undefined) return { kind: "end" };
-      const written = line.trim();
-      if (written === "" || written.startsWith("#")) continue;
-      const mayFail = !this.strict || written.startsWith("-");
-      return { kind: "line", text: written.replace(/^-\s*/, ""), mayFail };
+  /** The next command, without empty lines, comments, and the `-` in front of one that may fail; the end when `signal` aborts. */
+  async command(signal?: AbortSignal): Promise<CommandLine> {
+    let giveUp = (): void => undefined;
+    const aborted = new Promise<undefined>((resolve) => (giveUp = () => resolve(undefined)));
+    signal?.addEventListener("abort", giveUp);
+    if (signal?.aborted) giveUp();
+    try {
+      for (;;) {
+        const line = await Promise.race([this.line(), aborted]);
+        if (line === undefined) return { kind: "end" };
+        const written = line.trim();
+        if (written === "" || written.startsWith("#")) continue;
+        const mayFail = !this.strict || written.startsWith("-");
+        return { kind: "line", text: written.replace(/^-\s*/, ""), mayFail };
+      }
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
     }
   }
 

@@ -229,8 +229,7 @@ export class BuildkitBuild implements Build {
       metadata: this.planned.resultMetadata,
     };
     this.finished = true;
-    await this.solve.solver.return({ result, error: undefined }, options.signal);
-    const response = await this.solve.outcome;
+    const response = await this.solve.finish(result, options.signal);
     log("buildkit", "image made");
     return {
       imageId: response["containerimage.digest"] ?? response["containerimage.config.digest"] ?? "",

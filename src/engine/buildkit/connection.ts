@@ -1,12 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { credentials, Metadata, type CallOptions, type ClientUnaryCall, type ServiceError } from "@grpc/grpc-js";
 import { cancellation } from "../../errors.js";
 import { Lifetime } from "../../lifetime.js";
+import { TempFolder } from "../../temp-folder.js";
 import { ControlClient } from "./gen/control.js";
 import { LLBBridgeClient } from "./gen/gateway.js";
 import { callError } from "./failures.js";
@@ -58,22 +57,19 @@ export class BuildkitConnection implements AsyncDisposable {
   static async open(transport: EngineTransport, options: { signal?: AbortSignal }): Promise<BuildkitConnection> {
     const lifetime = new Lifetime();
     try {
-      const [engine, folder] = await Promise.all([
-        transport.upgrade("/grpc", {}, options),
-        mkdtemp(join(tmpdir(), "dfdebug-")),
-      ]);
+      const engine = await transport.upgrade("/grpc", {}, options);
       lifetime.defer(() => {
         engine.destroy();
       });
-      lifetime.defer(() => rm(folder, { recursive: true, force: true }));
-      const address = join(folder, "buildkit.sock");
+      const folder = lifetime.own(await TempFolder.make());
+      const address = join(folder.path, "buildkit.sock");
       const relay = await listenOnce(address, (local) => {
         local.on("error", () => engine.destroy());
         engine.on("error", () => local.destroy());
         engine.on("close", () => local.destroy());
         local.on("close", () => engine.destroy());
         local.pipe(engine).pipe(local);
-        void rm(folder, { recursive: true, force: true });
+        void folder[Symbol.asyncDispose]();
       });
       lifetime.defer(() => {
         relay.close();

@@ -36,7 +36,7 @@ const known: readonly Known[] = [
   {
     pattern: /open (?:\S*\/)?([^/\s]+): no such file or directory|failed to find (?:dockerfile )?(\S+)/i,
     message: (match, url) => `There is no ${match[1] ?? match[2] ?? "Dockerfile"} in the context ${url}`,
-    hint: "-f names the Dockerfile, relative to the context's root. An archive that the engine cannot unpack looks empty, too: for xz it needs xz-utils.",
+    hint: "-f names the Dockerfile, relative to the context's root.",
   },
   {
     pattern: /invalid response status (\d+)/,
@@ -44,6 +44,10 @@ const known: readonly Known[] = [
     hint: "The engine fetches it, without credentials of yours.",
   },
 ];
+
+/** To an engine without xz beside it such an archive is an empty one; docker build says no more than that either. */
+const xzHint =
+  "The archive is compressed with xz, which an engine without xz-utils beside it takes for empty. Unpack it on the way: xz -dc ARCHIVE | dfdebug build -";
 
 /** A context that the engine was to fetch or unpack and could not; undefined where the error is about something else. */
 export function contextFailure(
@@ -57,7 +61,9 @@ export function contextFailure(
   const name = context.kind === "remote" ? withoutCredentials(context.url, context.url) : "on standard input";
   for (const entry of known) {
     const match = entry.pattern.exec(message);
-    if (match) return new BuildError(entry.message(match, name), { code: "CONTEXT_FETCH", hint: entry.hint, cause });
+    if (!match) continue;
+    const hint = context.kind === "archive" && context.isXz ? xzHint : entry.hint;
+    return new BuildError(entry.message(match, name), { code: "CONTEXT_FETCH", hint, cause });
   }
   const safe = context.kind === "remote" ? withoutCredentials(words, context.url) : words;
   return new BuildError(`The context ${name} could not be read: ${safe}`, {

@@ -80,6 +80,7 @@ export class BuildkitEngine implements BuildEngine {
           session: id,
           names: request.names,
           entitlements: request.network === "host" ? ["network.host"] : [],
+          onLost: (error) => emitter.emit({ type: "lost", error }),
           translate: (error) => planError(error, { request, registries }, request.dockerfile),
         });
         status.read(connection.control.status({ Ref: solve.ref }, solve.metadata));

@@ -36,17 +36,13 @@ export async function exportState(
     const solved = await solver.solve(graph.result, graph, signal);
     if (solved.status === "failed") throw solved.error;
     const config = Buffer.from(JSON.stringify(imageOf(planned, state.config)));
-    await solver.return(
+    const response = await solve.finish(
       {
-        result: {
-          result: solved.id === "" ? undefined : { $case: "ref", value: { id: solved.id, def: undefined } },
-          metadata: { "containerimage.config": config },
-        },
-        error: undefined,
+        result: solved.id === "" ? undefined : { $case: "ref", value: { id: solved.id, def: undefined } },
+        metadata: { "containerimage.config": config },
       },
       signal,
     );
-    const response = await solve.outcome;
     return response["containerimage.digest"] ?? response["containerimage.config.digest"] ?? "";
   } catch (error) {
     if (!(error instanceof CallError)) throw error;

@@ -1,5 +1,6 @@
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { digestOf } from "./connection.js";
-import { Definition, Op, type OpMetadata } from "./gen/ops.js";
+import { Definition, Op, type OpMetadata, type SourceOp } from "./gen/ops.js";
 
 /** One output of one op: a filesystem state to be. */
 export interface Edge {
@@ -120,8 +121,8 @@ export class BuildGraph {
     return new BuildGraph({ ...this.definition, metadata });
   }
 
-  /** The same graph with some ops changed, and so with other digests for them and for all that depends on them. */
-  withOps(change: (op: Op) => Op | undefined): BuildGraph {
+  /** The same graph with other attributes for some sources, and so with other digests for all that depends on them. */
+  withSources(change: (source: SourceOp) => Readonly<Record<string, string>> | undefined): BuildGraph {
     const renamed = new Map<string, string>();
     const metadata: Record<string, OpMetadata> = {};
     const locations = { ...this.definition.Source?.locations };
@@ -129,14 +130,12 @@ export class BuildGraph {
     for (const bytes of this.definition.def) {
       const before = digestOf(bytes);
       const op = Op.decode(bytes);
-      const changed = change(op);
+      const source = op.op?.$case === "source" ? op.op.value : undefined;
+      const attrs = source && change(source);
       const moved = op.inputs.some((input) => renamed.has(input.digest));
-      let after = bytes;
-      if (changed ?? moved) {
-        const next = changed ?? op;
-        next.inputs = next.inputs.map((input) => ({ ...input, digest: renamed.get(input.digest) ?? input.digest }));
-        after = marshal(next);
-      }
+      const inputs = op.inputs.map((input) => ({ ...input, digest: renamed.get(input.digest) ?? input.digest }));
+      const after =
+        attrs || moved ? rewritten(bytes, { inputs, source: attrs && { ...source, attrs: sorted(attrs) } }) : bytes;
       const digest = digestOf(after);
       if (digest !== before) renamed.set(before, digest);
       def.push(after);
@@ -148,6 +147,33 @@ export class BuildGraph {
     const source = this.definition.Source && { ...this.definition.Source, locations };
     return new BuildGraph({ ...this.definition, def, metadata, Source: source });
   }
+}
+
+/**
+ * An op with other inputs, and maybe another source; all else byte for byte, for an engine knows fields that are not in our
+ * proto: BuildKit 0.25 puts one that is gone back in, and then knows the op by another digest than we do.
+ */
+function rewritten(bytes: Buffer, to: { inputs: Op["inputs"]; source: SourceOp | undefined }): Buffer {
+  const { source } = to;
+  const parts = [marshal(Op.fromPartial({ inputs: to.inputs }))];
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const from = reader.pos;
+    const [field, wireType] = reader.tag();
+    reader.skip(wireType, field);
+    if (field === opFields.source && source)
+      parts.push(marshal(Op.fromPartial({ op: { $case: "source", value: source } })));
+    else if (field !== opFields.inputs) parts.push(bytes.subarray(from, reader.pos));
+  }
+  return Buffer.concat(parts);
+}
+
+/** Fields of pb.Op. */
+const opFields = { inputs: 1, source: 3 } as const;
+
+/** In the order in which Go marshals a map when it is to be the same each time. */
+function sorted(attrs: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(attrs).toSorted(([left], [right]) => (left < right ? -1 : 1)));
 }
 
 /** The edge that an op's input index names; undefined for -1, the empty filesystem. */

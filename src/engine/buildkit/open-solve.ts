@@ -1,8 +1,9 @@
 import type { Metadata } from "@grpc/grpc-js";
-import { CancelledError } from "../../errors.js";
+import { CancelledError, EngineError } from "../../errors.js";
 import { log } from "../../log.js";
 import { buildMetadata, randomId, unary, type BuildkitConnection } from "./connection.js";
-import { CallError } from "./failures.js";
+import { CallError, engineLost } from "./failures.js";
+import type { Result } from "./gen/gateway.js";
 import { Solver } from "./solver.js";
 
 /** gRPC's CANCELLED (google.rpc.Code), as BuildKit is told of a build that was given up. */
@@ -15,6 +16,8 @@ export interface SolveOptions {
   readonly entitlements?: readonly string[];
   /** What the build as a whole fails with, for people. */
   readonly translate?: (error: CallError) => Error;
+  /** Called when the engine ends it, or goes away, before it was given a result or given up. */
+  readonly onLost?: (error: EngineError) => void;
 }
 
 /**
@@ -29,6 +32,8 @@ export class OpenSolve implements AsyncDisposable {
   /** The exporter's answer, once the solver returned a result; rejects when the solve ends otherwise. */
   readonly outcome: Promise<Readonly<Record<string, string>>>;
   private readonly ending = new AbortController();
+  /** It is to end. */
+  private isOver = false;
 
   constructor(connection: BuildkitConnection, options: SolveOptions) {
     const { translate = (error: CallError): Error => error } = options;
@@ -47,19 +52,29 @@ export class OpenSolve implements AsyncDisposable {
     );
     this.outcome.catch((error: unknown) => {
       log("buildkit", "solve ended", { ref: this.ref, error: String(error) });
+      if (!this.isOver) options.onLost?.(error instanceof EngineError ? error : engineLost(error));
     });
     this.solver = new Solver({ connection, metadata: this.metadata, outcome: this.outcome });
+  }
+
+  /** Gives it its result. Resolves with what its exporter made of that. Rejects with what the solve fails with. */
+  async finish(result: Result, signal?: AbortSignal): Promise<Readonly<Record<string, string>>> {
+    this.isOver = true;
+    await this.solver.return({ result, error: undefined }, signal);
+    return this.outcome;
   }
 
   /** Gives it up, and resolves when the engine has let go of all that it kept for it. Rejects with EngineError when that is lost. */
   async close(): Promise<void> {
     const error = { code: cancelledCode, message: "the build goes on in another solve", details: [] };
+    this.isOver = true;
     // The engine forgets a solve before it answers it; a call that is merely cancelled ends here first.
     await this.solver.return({ result: undefined, error });
     await this.outcome.catch(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.isOver = true;
     this.ending.abort(new CancelledError("The build was closed"));
   }
 }

@@ -84,15 +84,10 @@ export class PlannedGraph implements StatusPlan {
    * from the last transfer is sent.
    */
   readingAgain(version: number): PlannedGraph {
-    const graph = this.graph.withOps((op) => {
-      const source = op.op?.$case === "source" ? op.op.value : undefined;
-      if (!source?.identifier.startsWith("local://")) return undefined;
-      const known = JSON.parse(source.attrs[excludePatterns] ?? "[]") as string[];
-      const attrs = {
-        ...source.attrs,
-        [excludePatterns]: JSON.stringify([...known, `.dfdebug-version-${String(version)}`]),
-      };
-      return { ...op, op: { $case: "source", value: { ...source, attrs } } };
+    const graph = this.graph.withSources(({ identifier, attrs }) => {
+      if (!identifier.startsWith("local://")) return undefined;
+      const known = JSON.parse(attrs[excludePatterns] ?? "[]") as string[];
+      return { ...attrs, [excludePatterns]: JSON.stringify([...known, `.dfdebug-version-${String(version)}`]) };
     });
     return new PlannedGraph(this.plan, graph, this.resultMetadata, this.request);
   }

@@ -37,8 +37,8 @@ export async function runJsonFrontEnd(session: DebugSession, options: JsonOption
       entry: options.entry,
       watch: options.watch,
       io: writer,
-      signal: () => options.signal,
-      next: async () => (await options.script?.command()) ?? { kind: "end" },
+      signal: () => (options.signal ? AbortSignal.any([options.signal, session.lost]) : session.lost),
+      next: async () => (await options.script?.command(session.lost)) ?? { kind: "end" },
       scriptFailed: (command, error) => options.script?.failure(command, error),
       atStop: async (stopped) => {
         for (const command of options.execCommands) await writer.exec(stopped, command);

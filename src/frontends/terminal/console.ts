@@ -29,6 +29,8 @@ export interface ConsoleOptions {
   readonly env: Environment;
   /** The same terminal where something else reads its keys too; undefined: one of its own. */
   readonly terminal?: RawTerminal;
+  /** Its abort is an end of input at every prompt and question: nobody can do anything with an answer. */
+  readonly hangUp?: AbortSignal;
   /** Called before anything is written or asked: a display that redraws itself must be finished by then. */
   readonly beforeOutput: () => void;
 }
@@ -44,9 +46,11 @@ export class Console implements CommandIo {
   private readonly output: NodeJS.WriteStream;
   private readonly env: Environment;
   private readonly beforeOutput: () => void;
+  private readonly hangUp: AbortSignal | undefined;
 
   constructor(options: ConsoleOptions) {
     this.beforeOutput = options.beforeOutput;
+    this.hangUp = options.hangUp;
     this.output = options.output;
     this.env = options.env;
     this.style = detectStyle(options.output, options.env);
@@ -104,6 +108,8 @@ export class Console implements CommandIo {
   /** Keys typed ahead are taken, and what follows the line is left for the next question. */
   private async ask(prompt: string, options: QuestionOptions): Promise<string | typeof interrupted | undefined> {
     this.beforeOutput();
+    const giveUp = AbortSignal.any([options.signal, this.hangUp].filter((signal) => signal !== undefined));
+    if (giveUp.aborted) return undefined;
     const input = new PassThrough();
     const line = createInterface({
       input,
@@ -124,7 +130,7 @@ export class Console implements CommandIo {
         resolve();
       });
     });
-    options.signal?.addEventListener("abort", () => line.close(), { once: true });
+    giveUp.addEventListener("abort", () => line.close(), { once: true });
     line.once("line", (text) => {
       answer = text;
       line.close();

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { UsageError } from "../../errors.js";
+import { TempFolder } from "../../temp-folder.js";
 import type { Environment } from "./style.js";
 
 /**
@@ -15,17 +15,13 @@ export async function editText(
 ): Promise<string | undefined> {
   const { env, line } = options;
   const editor = env["VISUAL"] || env["EDITOR"] || "vi";
-  const folder = await mkdtemp(join(tmpdir(), "dfdebug-edit-"));
-  const file = join(folder, basename(options.name) || "Dockerfile");
-  try {
-    await writeFile(file, text, { mode: 0o600 });
-    const code = await run(`${editor} ${placeArguments(editor, line)}`, file);
-    if (code === 127)
-      throw new UsageError(`The editor ${editor} is not there`, { hint: "Set VISUAL or EDITOR to the one you use." });
-    return code === 0 ? await readFile(file, "utf8") : undefined;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using folder = await TempFolder.make();
+  const file = join(folder.path, basename(options.name) || "Dockerfile");
+  await writeFile(file, text, { mode: 0o600 });
+  const code = await run(`${editor} ${placeArguments(editor, line)}`, file);
+  if (code === 127)
+    throw new UsageError(`The editor ${editor} is not there`, { hint: "Set VISUAL or EDITOR to the one you use." });
+  return code === 0 ? await readFile(file, "utf8") : undefined;
 }
 
 /** How editors are told the line; `$1` is the file. Those with windows of their own must be told to wait. */

@@ -38,9 +38,9 @@ export class ScriptConsole implements CommandIo {
     this.options.output.write(renderError(error, { stream: this.options.output, env: this.options.env }));
   }
 
-  /** The next command, shown as if it were typed. */
-  async command(prompt: string): Promise<CommandLine> {
-    const line = (await this.options.script?.command()) ?? { kind: "end" };
+  /** The next command, shown as if it were typed; the end when `signal` aborts. */
+  async command(prompt: string, signal: AbortSignal): Promise<CommandLine> {
+    const line = (await this.options.script?.command(signal)) ?? { kind: "end" };
     if (line.kind === "line") await this.print(`${prompt}${line.text}`);
     return line;
   }

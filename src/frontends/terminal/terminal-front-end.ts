@@ -78,7 +78,8 @@ class TerminalFrontEnd {
     // Prompts go where somebody reads them: standard output may be a pipe.
     if (options.isTerminal) {
       const { stdin, stdout } = options;
-      this.console = new Console({ stdin, output: stdout.isTTY ? stdout : stderr, env, beforeOutput });
+      const output = stdout.isTTY ? stdout : stderr;
+      this.console = new Console({ stdin, output, env, beforeOutput, hangUp: session.lost });
     }
     if (script) this.script = new ScriptConsole({ script, output: options.stdout, env, beforeOutput });
   }
@@ -135,12 +136,13 @@ class TerminalFrontEnd {
   private commandSignal(): AbortSignal {
     this.command = new AbortController();
     const { signal } = this.options;
-    return signal ? AbortSignal.any([signal, this.command.signal]) : this.command.signal;
+    const { lost } = this.session;
+    return AbortSignal.any(signal ? [signal, lost, this.command.signal] : [lost, this.command.signal]);
   }
 
   private async nextCommand(stopped: StoppedState): Promise<CommandLine> {
     if (this.script) {
-      const line = await this.script.command("(dfdebug) ");
+      const line = await this.script.command("(dfdebug) ", this.session.lost);
       if (line.kind !== "end" || !this.console) return line;
       this.script = undefined;
     }

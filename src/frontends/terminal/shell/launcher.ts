@@ -1,5 +1,6 @@
 import { scriptShell } from "../../../dockerfile/edit.js";
 import type { StepContainer } from "../../../engine/engine.js";
+import { namedOptions } from "./shell-options.js";
 import { startupFile } from "./startup.js";
 
 /** Shells whose prompt and commands dfdebug follows; `sh` is any other one. */
@@ -36,7 +37,7 @@ export async function prepareLaunch(
     "/.dfdebug/bin/bash",
     "/.dfdebug/bin/sh",
   ];
-  const startup = startupFile({ label, pipefail: isInteractive && shell.includes("pipefail") });
+  const startup = startupFile({ label, options: namedOptions(isInteractive ? shell : []) });
   // .zshrc, because zsh takes a folder only; the others take any name.
   const [startupPath, scriptPath] = await Promise.all([
     container.writeScratchFile(".zshrc", startup),

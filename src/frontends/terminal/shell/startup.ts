@@ -1,13 +1,14 @@
 import { shellQuote } from "../../../dockerfile/shell-text.js";
+import type { NamedOptions } from "./shell-options.js";
 
 /**
  * What an interactive shell reads when it starts in a step's container: the prompt, with dfdebug's markers around it
  * (OSC 133 as terminals know it: A prompt begins, B input begins, D;<code> command ended), and what tells the commands.
  * One file serves every shell; each takes its own part of it.
  */
-export function startupFile(options: { readonly label: string; readonly pipefail: boolean }): string {
+export function startupFile(options: { readonly label: string; readonly options: NamedOptions }): string {
   const label = options.label.replaceAll(/[^\w ./:-]/g, "_");
-  const parts = { bash: bash(label, options.pipefail), zsh: zsh(label, options.pipefail), ksh: ksh(label) };
+  const parts = { bash: bash(label, options.options), zsh: zsh(label, options.options), ksh: ksh(label) };
   // The parts are quoted: dash and ash would stumble over the syntax of the others while reading.
   return `for dfdebug_name in ENV ZDOTDIR; do
   eval "dfdebug_saved=\\\${dfdebug_$dfdebug_name+x} dfdebug_value=\\\${dfdebug_$dfdebug_name-}"
@@ -29,9 +30,10 @@ const mostLines = 50;
 /** Percent-encodes what would end an escape sequence or hide in it; bash and zsh share the syntax. */
 const encode = `dfdebug_c=\${dfdebug_c//\\%/%25}; dfdebug_c=\${dfdebug_c//$'\\n'/%0A}; dfdebug_c=\${dfdebug_c//$'\\e'/%1B}; dfdebug_c=\${dfdebug_c//$'\\a'/%07}`;
 
-function bash(label: string, pipefail: boolean): string {
+function bash(label: string, options: NamedOptions): string {
+  const commands = [...options.set.map((name) => `set -o ${name}`), ...options.shopt.map((name) => `shopt -s ${name}`)];
   return `unset HISTFILE HISTCONTROL HISTIGNORE HISTTIMEFORMAT; HISTSIZE=1000
-${pipefail ? "set -o pipefail" : ":"}
+{ ${[...commands, ":"].join("; ")}; } 2>/dev/null
 shopt -s cmdhist lithist checkwinsize 2>/dev/null
 bind "set enable-bracketed-paste on" 2>/dev/null
 dfdebug_prompt() {
@@ -47,9 +49,9 @@ alias ll="ls -l"
 `;
 }
 
-function zsh(label: string, pipefail: boolean): string {
+function zsh(label: string, options: NamedOptions): string {
   return `unset HISTFILE; unsetopt PROMPT_SP PROMPT_CR
-${pipefail ? "setopt pipefail" : ":"}
+{ ${[...options.set.map((name) => `setopt ${name}`), ":"].join("; ")}; } 2>/dev/null
 setopt INTERACTIVE_COMMENTS
 dfdebug_n=0
 preexec() { dfdebug_last=$1; dfdebug_n=$((dfdebug_n + 1)) }

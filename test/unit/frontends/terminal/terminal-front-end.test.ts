@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Script } from "../../../../src/debugger/commands/script.js";
+import { Script } from "../../../../src/debugger/commands/script.js";
 import type { Watch } from "../../../../src/debugger/commands/loop.js";
 import { DebugSession } from "../../../../src/debugger/session.js";
 import type { SessionResult } from "../../../../src/debugger/state.js";
-import { CancelledError } from "../../../../src/errors.js";
+import { CancelledError, cancellation } from "../../../../src/errors.js";
 import { runTerminalFrontEnd, type TerminalOptions } from "../../../../src/frontends/terminal/terminal-front-end.js";
 import { FakeBuild } from "../../../support/fake-engine.js";
 import { Keyboard, Screen } from "../../../support/screen.js";
@@ -333,5 +333,36 @@ describe("the terminal front end", () => {
     await out.expect("(dfdebug) ");
     keyboard.type("quit\r");
     expect((await result).status).toBe("failed");
+  });
+
+  it("ends at once when the engine is lost while it waits for a person, a script or a change", async () => {
+    const lost = { status: "error", error: { code: "ENGINE_LOST" } };
+    const person = run("FROM scratch\nRUN fail 3\n", { isTerminal: true });
+    await person.out.expect("(dfdebug) ");
+    person.keyboard.type("ls /half-ty");
+    await person.out.expect("half-ty");
+    person.build.lose();
+    expect(await person.result).toMatchObject(lost);
+    expect(person.keyboard.isRaw).toBe(false);
+
+    const asked = run("FROM scratch\nRUN fail 3\n", { isTerminal: true });
+    await asked.out.expect("(dfdebug) ");
+    asked.keyboard.type("retry\r");
+    await asked.out.expect("RUN fail 3");
+    asked.build.lose();
+    expect(await asked.result).toMatchObject(lost);
+
+    const silent = new Script({ next: () => new Promise(() => undefined) }, { name: "standard input", strict: false });
+    const scripted = run("FROM scratch\nRUN fail 3\n", { script: silent });
+    await scripted.out.expect("exit code 3");
+    scripted.build.lose();
+    expect(await scripted.result).toMatchObject(lost);
+
+    const watch: Watch = (signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(cancellation(signal))));
+    const watching = run("FROM scratch\nRUN fail 3\n", { watch });
+    await watching.err.expect("Waiting for a change");
+    watching.build.lose();
+    await expect(watching.result).rejects.toMatchObject({ code: "ENGINE_LOST" });
   });
 });
