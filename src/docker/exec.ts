@@ -108,10 +108,13 @@ export class RunningExec {
     this.gone = gone;
   }
 
-  /** Resolves when the process's output is complete and delivered. Rejects with EngineError when the engine is lost. */
-  async copyOutput(sinks: OutputSinks): Promise<OutputEnd> {
+  /**
+   * Resolves when the process's output is complete and delivered. With `lends` the sinks have no use for what is written. Rejects
+   * with EngineError when the engine is lost.
+   */
+  async copyOutput(sinks: OutputSinks, { lends = false } = {}): Promise<OutputEnd> {
     try {
-      return await copyOutput(this.stdin, sinks, this.isTerminal, this.gone);
+      return await copyOutput(this.stdin, sinks, { isTerminal: this.isTerminal, gone: this.gone, lends });
     } catch (error) {
       throw dialError(error, this.connection.endpoint);
     }
