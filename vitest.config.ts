@@ -9,6 +9,8 @@ const onEngines = ["engine", "cli", "one-engine"].map((name) => ({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     fileParallelism: false,
+    // Where a file says that its tests can run beside each other: two cores have no use for more.
+    maxConcurrency: 2,
   },
 }));
 

@@ -1,4 +1,5 @@
 import type { SignalName } from "./cli/io.js";
+import { standardInput } from "./cli/standard-input.js";
 import { DfdebugError } from "./errors.js";
 import { log } from "./log.js";
 
@@ -52,7 +53,7 @@ async function main(argv: readonly string[]): Promise<number> {
     cwd: process.cwd(),
     // Node opens each of them when it is first touched, which takes its time.
     get stdin() {
-      return process.stdin;
+      return standardInput();
     },
     get stdout() {
       return output(process.stdout);

@@ -55,4 +55,38 @@ function debugStreams(bench) {
   );
 }
 
-export const benchmarks = { debug, "debug-prompt": debugPrompt, "debug-streams": debugStreams };
+/** How fast bytes go, without the start and the end: what the many take longer than the few. */
+function debugRate(bench) {
+  const [few, many] = bench.quick ? [1, 33] : [32, 288];
+  const directions = {
+    "into a command": (mebibytes, run) => `head -c ${mebibytes}M /dev/zero | ${run("wc -c")} >/dev/null`,
+    "out of a command": (mebibytes, run) =>
+      `${run(`head -c ${mebibytes << 20} /dev/zero`)} </dev/null | cat >/dev/null`,
+    "through a command": (mebibytes, run) => `head -c ${mebibytes}M /dev/zero | ${run("cat")} | cat >/dev/null`,
+  };
+  return beside(bench, async (container) => {
+    const tools = {
+      "docker exec -i": (command) => `'${docker}' exec -i ${container} ${command}`,
+      dfdebug: (command) => `'${process.execPath}' '${program}' debug ${container} -- ${command}`,
+    };
+    for (const [direction, script] of Object.entries(directions)) {
+      const measure = (run) => async () => {
+        const time = async (mebibytes) => bench.timed("/bin/sh", ["-c", script(mebibytes, run)], { memory: true });
+        const [short, long] = [await time(few), await time(many)];
+        return { ...long, milliseconds: long.milliseconds - short.milliseconds, mebibytes: many - few };
+      };
+      await bench.compare(
+        `${many - few} MiB ${direction}`,
+        bench.quick ? 1 : 5,
+        Object.fromEntries(Object.entries(tools).map(([tool, run]) => [tool, measure(run)])),
+      );
+    }
+  });
+}
+
+export const benchmarks = {
+  debug,
+  "debug-prompt": debugPrompt,
+  "debug-streams": debugStreams,
+  "debug-rate": debugRate,
+};

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 export const program = join(root, "dist/dfdebug.js");
 export const docker = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
 
-/** @typedef {{milliseconds: number, peakBytes?: number}} Sample */
+/** @typedef {{milliseconds: number, peakBytes?: number, mebibytes?: number}} Sample with what passed through, for a rate */
 /** @typedef {{case: string, tool: string, samples: Sample[]}} Row */
 
 const median = (numbers) => {
@@ -144,6 +144,9 @@ export class Bench {
         runs: samples.length,
         milliseconds: Math.round(milliseconds * 10) / 10,
         ratio: Math.round((milliseconds / median(base.samples.map((sample) => sample.milliseconds))) * 100) / 100,
+        ...(samples[0]?.mebibytes !== undefined && {
+          mebibytesPerSecond: Math.round((samples[0].mebibytes / milliseconds) * 1000),
+        }),
         ...(peaks.length > 0 && { peakMegabytes: Math.round(Math.max(...peaks) / 1e6) }),
       };
     });
@@ -151,13 +154,14 @@ export class Bench {
 }
 
 export function table(lines) {
-  const cells = [["", "", "runs", "median", "ratio", "peak memory"]];
+  const cells = [["", "", "runs", "median", "ratio", "rate", "peak memory"]];
   let previous = "";
   for (const line of lines) {
     const memory = line.peakMegabytes === undefined ? "" : `${line.peakMegabytes} MB`;
+    const rate = line.mebibytesPerSecond === undefined ? "" : `${line.mebibytesPerSecond} MiB/s`;
     const title = line.case === previous ? "" : line.case;
     previous = line.case;
-    cells.push([title, line.tool, `${line.runs}`, `${line.milliseconds} ms`, line.ratio.toFixed(2), memory]);
+    cells.push([title, line.tool, `${line.runs}`, `${line.milliseconds} ms`, line.ratio.toFixed(2), rate, memory]);
   }
   const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => row[column].length)));
   const align = (cell, column) => (column < 2 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]));

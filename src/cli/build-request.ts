@@ -14,7 +14,7 @@ import {
   type BuildFlags,
 } from "./build-flags.js";
 import type { CliIo } from "./io.js";
-import { readAll, readStandardInput } from "./standard-input.js";
+import { readAll, readStandardInput } from "./build-input.js";
 
 /** What the command line says to build, with the Dockerfile parsed where it is at hand. Rejects with UsageError and DockerfileError. */
 export async function buildRequest(

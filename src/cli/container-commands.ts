@@ -151,6 +151,7 @@ export function addContainerCommands(program: Command, io: CliIo, finish: (code:
     .argument("<container>", container)
     .argument("<command>", "what to run")
     .argument("[arg...]", "its arguments")
+    .option("-d, --detach", "start it and leave it running, without its input and output")
     .option("-i, --interactive", "pass standard input on")
     .option("-t, --tty", "give it a terminal (default: when standard input and output are one)")
     .option("-T, --no-tty", "give it no terminal")

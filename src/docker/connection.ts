@@ -1,11 +1,12 @@
 import type { IncomingMessage } from "node:http";
-import { connect as connectTcp, isIP } from "node:net";
+import { isIP } from "node:net";
 import { Duplex } from "node:stream";
 import { EngineError, cancellation } from "../errors.js";
 import { Lifetime } from "../lifetime.js";
 import type { DockerEndpoint } from "./endpoint.js";
 import { dialError, noAnswer, responseError } from "./errors.js";
 import { exchange, switchProtocols, type Upgrade } from "./handshake.js";
+import { LendingSocket } from "./lending-socket.js";
 
 /** The newest API version whose behaviour dfdebug was written for, and the oldest it works with (Engine 19.03). */
 const newestApi = "1.51";
@@ -158,9 +159,10 @@ export async function dial(endpoint: DockerEndpoint, options: ConnectOptions): P
   const { target } = endpoint;
   switch (target.kind) {
     case "unix":
-      return connected(connectTcp(target.path), "connect", endpoint, options);
+      return connected(new LendingSocket().connect(target.path), "connect", endpoint, options);
     case "tcp":
-      if (!target.tls) return connected(connectTcp(target.port, target.hostname), "connect", endpoint, options);
+      if (!target.tls)
+        return connected(new LendingSocket().connect(target.port, target.hostname), "connect", endpoint, options);
       else {
         const { connect } = await import("node:tls");
         // Server names are names (RFC 6066); an address is checked against the certificate without one.

@@ -21,6 +21,8 @@ export interface ExecSpec {
   readonly privileged?: boolean | undefined;
   /** Whether it has standard input; true where it is left out. */
   readonly stdin?: boolean | undefined;
+  /** Nobody is connected to its input and output: it is started with `startDetached`. */
+  readonly detached?: boolean | undefined;
   /** docker's form, `ctrl-p,ctrl-q`; none where it is left out. */
   readonly detachKeys?: string | undefined;
 }
@@ -51,12 +53,12 @@ export class PreparedExec {
 
   /** Rejects with EngineError; CONFLICT where the container does not run, or is paused. */
   static async create(connection: DockerConnection, container: string, spec: ExecSpec): Promise<PreparedExec> {
-    const { tty, env = [], user, cwd } = spec;
+    const { tty, env = [], user, cwd, detached = false } = spec;
     const body = {
       Cmd: spec.argv,
-      AttachStdin: spec.stdin ?? true,
-      AttachStdout: true,
-      AttachStderr: true,
+      AttachStdin: !detached && (spec.stdin ?? true),
+      AttachStdout: !detached,
+      AttachStderr: !detached,
       Tty: tty !== undefined,
       DetachKeys: spec.detachKeys ?? noDetachKeys,
       ...(env.length > 0 ? { Env: env } : {}),
@@ -84,6 +86,17 @@ export class PreparedExec {
     if (tty && !knowsSize) await running.resize(tty);
     return running;
   }
+
+  /** Resolves when it runs, with nobody connected to it. Rejects with EngineError where it cannot be started. */
+  async startDetached(): Promise<void> {
+    const body = { Detach: true, Tty: this.tty !== undefined };
+    await this.connection.json("POST", `/exec/${this.id}/start`, { body });
+  }
+
+  /** As RunningExec's, of one that could not be started: 126 or 127 where the engine knows why. */
+  async exitCode(): Promise<number | undefined> {
+    return (await inspect(this.connection, this.id)).ExitCode ?? undefined;
+  }
 }
 
 /** A process in a container. `stdin.end()` is its end of input; destroying `stdin` gives the connection up. */
@@ -109,10 +122,13 @@ export class RunningExec {
     this.gone = gone;
   }
 
-  /** Resolves when the process's output is complete and delivered. Rejects with EngineError when the engine is lost. */
-  async copyOutput(sinks: OutputSinks): Promise<OutputEnd> {
+  /**
+   * Resolves when the process's output is complete and delivered. With `lends` the sinks have no use for what is written. Rejects
+   * with EngineError when the engine is lost.
+   */
+  async copyOutput(sinks: OutputSinks, { lends = false } = {}): Promise<OutputEnd> {
     try {
-      return await copyOutput(this.stdin, sinks, this.isTerminal, this.gone);
+      return await copyOutput(this.stdin, sinks, { isTerminal: this.isTerminal, gone: this.gone, lends });
     } catch (error) {
       throw dialError(error, this.connection.endpoint);
     }
@@ -140,24 +156,27 @@ export class RunningExec {
 
   /** The exit code of a process that ended; undefined while it runs. Rejects with EngineError, NOT_FOUND when it is gone. */
   async exitCode(): Promise<number | undefined> {
-    const { ExitCode, Running } = await this.inspect();
+    const { ExitCode, Running } = await inspect(this.connection, this.id);
     return Running ? undefined : (ExitCode ?? undefined);
   }
 
   /** Its process id on the engine's machine while it runs; 0 where it never started. Rejects as `exitCode`. */
   async hostPid(): Promise<number> {
-    return (await this.inspect()).Pid;
+    return (await inspect(this.connection, this.id)).Pid;
   }
 
   /** Also where nobody can say: the engine is gone. */
   private async hasEnded(): Promise<boolean> {
-    return this.inspect().then(
+    return inspect(this.connection, this.id).then(
       ({ ExitCode, Running }) => !Running && ExitCode !== null,
       () => true,
     );
   }
+}
 
-  private inspect(): Promise<{ ExitCode: number | null; Running: boolean; Pid: number }> {
-    return this.connection.json("GET", `/exec/${this.id}/json`);
-  }
+function inspect(
+  connection: DockerConnection,
+  id: string,
+): Promise<{ ExitCode: number | null; Running: boolean; Pid: number }> {
+  return connection.json("GET", `/exec/${id}/json`);
 }

@@ -35,7 +35,7 @@ export async function copyLogs(
   const { signal } = options;
   const response = await connection.stream("GET", logsPath(info.Id), request(options, options.timestamps, false));
   try {
-    return await copyOutput(response, sinks, info.Config.Tty);
+    return await copyOutput(response, sinks, { isTerminal: info.Config.Tty });
   } catch (error) {
     throw signal?.aborted ? cancellation(signal) : dialError(error, connection.endpoint);
   } finally {

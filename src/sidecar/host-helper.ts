@@ -52,7 +52,7 @@ export async function runOnHost(options: HostScript): Promise<string> {
   try {
     const stream = await containers.attach(id);
     const output = new Collector();
-    const copied = copyOutput(stream, { stdout: output, stderr: new Collector() }, false);
+    const copied = copyOutput(stream, { stdout: output, stderr: new Collector() }, { isTerminal: false });
     const ended = containers.wait(id, "removed");
     ended.catch(() => undefined);
     await containers.start(id);

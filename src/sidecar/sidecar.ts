@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import type { Containers, ContainerSpec, RunningExec, TerminalSize } from "../docker/containers.js";
-import { copyOutput, type OutputSinks } from "../docker/streams.js";
+import { copyOutput } from "../docker/streams.js";
 import { command } from "./command-script.js";
 import { checkReady, holdContainer, notStarted, sidecarName, type HeldContainer } from "./first-process.js";
 import type { OwnerLabels } from "./labels.js";
@@ -83,7 +83,7 @@ export class Sidecar implements AsyncDisposable {
     const { control, removed } = held;
     return {
       exec: {
-        copyOutput: (sinks: OutputSinks) => copyOutput(control, sinks, false, removed),
+        copyOutput: (sinks, options) => copyOutput(control, sinks, { ...options, isTerminal: false, gone: removed }),
         exitCode: () => removed,
       },
       kill: (signal) => order(control, signal, soleProcess),

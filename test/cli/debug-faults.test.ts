@@ -3,7 +3,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, expect, it } from "vitest";
+import { atOnce } from "../support/at-once.js";
 import { describeEngines, docker, expectNothingLeft, type TestEngine } from "../support/engines.js";
 import { program } from "../support/run-dfdebug.js";
 import { Targets } from "../support/targets.js";
@@ -17,12 +18,17 @@ describeEngines("a session of dfdebug debug", (engine) => {
 
   afterEach(() => {
     targets[Symbol.dispose]();
-    expectNothingLeft(engine);
   });
+
+  afterAll(() => expectNothingLeft(engine));
 
   it("leaves nothing when it is killed, whenever that is", async () => {
     const running = targets.run();
     const exited = targets.create([], ["true"]);
+    // What an engine that is as busy as this one needs for a container by the straight way.
+    const straight = Date.now();
+    docker(engine, "run", "--rm", "busybox", "true");
+    const patience = Math.max(2_000, 3 * (Date.now() - straight));
     // From before its first request until well into the session, beside a container and on a stopped one's files.
     await Promise.all(
       Array.from({ length: 10 }, async (_, index) => {
@@ -32,6 +38,9 @@ describeEngines("a session of dfdebug debug", (engine) => {
         await once(child, "close");
       }),
     );
+    const deadline = Date.now() + patience;
+    while (labelled(engine) !== "" && Date.now() < deadline) await sleep(100);
+    expect(labelled(engine)).toBe("");
     await guardsGone(engine);
     expectNothingLeft(engine);
     expect(docker(engine, "images", "-q", "--filter", "label=dev.dfdebug.session")).toBe("");
@@ -59,14 +68,18 @@ describeEngines("a session of dfdebug debug", (engine) => {
     expect(stderr).toMatch(/ (was restarted|exited \(137\)): the session ended with/);
   });
 
-  it.each(["INT", "TERM", "HUP", "USR1"] as const)("passes SIG%s on to its command", async (signal) => {
+  it("passes signals on to its command", async () => {
     const name = targets.run();
-    const trap = `trap 'echo got ${signal}; exit 9' ${signal}; echo here; while :; do sleep 0.05; done`;
-    const child = start(engine, ["debug", name, "--", "sh", "-c", trap]);
-    await firstOutput(child);
-    child.kill(`SIG${signal}`);
-    const { code, stdout } = await end(child);
-    expect({ code, stdout }).toEqual({ code: 9, stdout: `got ${signal}\n` });
+    const signals = ["INT", "TERM", "HUP", "USR1"] as const;
+    const runs = await atOnce(2, signals, async (signal) => {
+      const trap = `trap 'echo got ${signal}; exit 9' ${signal}; echo here; while :; do sleep 0.05; done`;
+      const child = start(engine, ["debug", name, "--", "sh", "-c", trap]);
+      await firstOutput(child);
+      child.kill(`SIG${signal}`);
+      const { code, stdout } = await end(child);
+      return { code, stdout };
+    });
+    expect(runs).toEqual(signals.map((signal) => ({ code: 9, stdout: `got ${signal}\n` })));
   });
 
   it("carries 256 MiB in and out, byte for byte, and holds little of it", async () => {
@@ -89,7 +102,7 @@ describeEngines("a session of dfdebug debug", (engine) => {
     const [code] = (await once(child, "close")) as [number];
     expect(code).toBe(0);
     expect(received.digest("hex")).toBe(sent.digest("hex"));
-    expect(peak).toBeLessThan(200 * 1024 * 1024);
+    expect(peak).toBeLessThan(120 * 1024 * 1024);
   });
 
   it("ends when nobody reads it any more", async () => {
@@ -122,6 +135,11 @@ async function end(child: ChildProcess): Promise<{ code: number | null; stdout: 
   child.stderr?.on("data", (chunk: Buffer) => (output.stderr += chunk.toString()));
   const [code] = (await once(child, "close")) as [number | null];
   return { code, ...output };
+}
+
+/** Containers that are some session's. */
+function labelled(engine: TestEngine): string {
+  return docker(engine, "ps", "-aq", "--filter", "label=dev.dfdebug.session");
 }
 
 /** Linux's own figure of what a process holds in memory. */

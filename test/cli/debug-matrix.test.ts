@@ -1,5 +1,5 @@
 import { tmpdir } from "node:os";
-import { afterEach, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { changedFiles, describeEngines, docker, expectNothingLeft } from "../support/engines.js";
 import { dfdebug } from "../support/run-dfdebug.js";
 import { Targets } from "../support/targets.js";
@@ -22,22 +22,27 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
 };
 
 describeEngines("dfdebug debug beside a container", (engine) => {
-  afterEach(() => expectNothingLeft(engine));
+  const targets = new Targets(engine);
 
-  it.each(Object.entries(kinds))(
-    "with %s: a command, a shell, /target, writing, and inside",
-    async (_kind, options) => {
-      using targets = new Targets(engine);
-      await works(targets.run(["--tmpfs", "/tmp:mode=1777", ...options]), "running");
-    },
-  );
+  afterAll(() => {
+    targets[Symbol.dispose]();
+    expectNothingLeft(engine);
+  });
 
-  it("that is paused", async () => {
-    using targets = new Targets(engine);
-    const name = targets.run(["--tmpfs", "/tmp:mode=1777"]);
-    docker(engine, "pause", name);
-    await works(name, "paused");
-    docker(engine, "unpause", name);
+  describe.concurrent("of every kind", () => {
+    it.each(Object.entries(kinds))(
+      "with %s: a command, a shell, /target, writing, and inside",
+      async (_kind, options) => {
+        await works(targets.run(["--tmpfs", "/tmp:mode=1777", ...options]), "running");
+      },
+    );
+
+    it("that is paused", async () => {
+      const name = targets.run(["--tmpfs", "/tmp:mode=1777"]);
+      docker(engine, "pause", name);
+      await works(name, "paused");
+      docker(engine, "unpause", name);
+    });
   });
 
   /** In every way that a target is looked into, all at once; and it is left as it was. */

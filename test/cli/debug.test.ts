@@ -1,24 +1,33 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { atOnce } from "../support/at-once.js";
 import { describeEngines, docker, expectNothingLeft } from "../support/engines.js";
 import { dfdebug } from "../support/run-dfdebug.js";
 import { Targets } from "../support/targets.js";
 
 describeEngines("dfdebug debug", (engine) => {
   let folder: string;
-  let targets: Targets;
+  /** A test's own. */
+  const targets = new Targets(engine);
+  /** For all that leave it as it is. */
+  const shared = new Targets(engine);
+  let plain: string;
 
-  beforeEach(() => {
+  beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "dfdebug-debug-"));
-    targets = new Targets(engine);
+    plain = shared.run(["-e", "OF_TARGET=t", "-w", "/var", "--ipc", "shareable"]);
   });
 
-  afterEach(() => {
-    targets[Symbol.dispose]();
-    rmSync(folder, { recursive: true, force: true });
+  afterEach(() => targets[Symbol.dispose]());
+
+  afterAll(() => {
     expectNothingLeft(engine);
+    expect(docker(engine, "exec", plain, "ps", "-o", "args")).toBe("COMMAND\nsleep 100000\nps -o args");
+    expect(docker(engine, "diff", plain)).toBe("");
+    shared[Symbol.dispose]();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   const debug = (args: readonly string[], input: string | Buffer | null = null) =>
@@ -26,8 +35,7 @@ describeEngines("dfdebug debug", (engine) => {
 
   describe("finds its target", () => {
     it("by an id's beginning", async () => {
-      const name = targets.run();
-      const id = docker(engine, "inspect", "-f", "{{.Id}}", name);
+      const id = docker(engine, "inspect", "-f", "{{.Id}}", plain);
       expect(await debug([id.slice(0, 9), "--", "cat", "/target/etc/hostname"])).toMatchObject({
         code: 0,
         stdout: `${id.slice(0, 12)}\n`,
@@ -49,52 +57,49 @@ describeEngines("dfdebug debug", (engine) => {
     });
 
     it("or says what there is", async () => {
-      const name = targets.run();
-      const typo = await debug([`${name}x`, "--", "true"]);
+      const typo = await debug([`${plain}x`, "--", "true"]);
       expect(typo.code).toBe(2);
-      expect(typo.stderr).toContain(`Did you mean ${name}?`);
+      expect(typo.stderr).toContain(`Did you mean ${plain}?`);
       expect(await debug([])).toMatchObject({ code: 2, stdout: "" });
     });
   });
 
-  describe.each([
+  it.each([
     ["without input", null],
     ["with input", ""],
-  ])("keeps to docker's exit codes, %s", (_title, input) => {
-    it.each([
-      [["true"], 0],
-      [["sh", "-c", "exit 255"], 255],
-      [["sh", "-c", "kill -9 $$"], 137],
-      [["no-such-program"], 127],
-      [["/no/such/program"], 127],
-      [["/etc/passwd"], 126],
-      [["/etc"], 126],
-    ])("%j ends with %i", async (command, code) => {
-      const name = targets.run();
-      const [outside, inside] = await Promise.all([
-        debug([name, "--", ...command], input),
-        debug(["--inside", name, "--", ...command], input),
-      ]);
-      expect([outside.code, inside.code]).toEqual([code, code]);
-      expect([outside.stdout, inside.stdout]).toEqual(["", ""]);
+  ])("keeps to docker's exit codes, %s", async (_title, input) => {
+    const expected = [
+      { command: ["true"], code: 0 },
+      { command: ["sh", "-c", "exit 255"], code: 255 },
+      { command: ["sh", "-c", "kill -9 $$"], code: 137 },
+      { command: ["no-such-program"], code: 127 },
+      { command: ["/no/such/program"], code: 127 },
+      { command: ["/etc/passwd"], code: 126 },
+      { command: ["/etc"], code: 126 },
+    ].flatMap((row) => [[], ["--inside"]].map((options) => ({ ...row, options, stdout: "" })));
+    const runs = await atOnce(4, expected, async ({ command, options }) => {
+      const { code, stdout } = await debug([...options, plain, "--", ...command], input);
+      return { command, code, options, stdout };
     });
+    expect(runs).toEqual(expected);
   });
 
   it("ends with 125 where the engine does not start it", async () => {
-    const name = targets.run();
-    const failed = await debug(["-v", "/no/such/folder:/x:nonsense", name, "--", "true"]);
+    const [failed, unknown] = await Promise.all([
+      debug(["-v", "/no/such/folder:/x:nonsense", plain, "--", "true"]),
+      debug(["-u", "nobody-knows", "--inside", plain, "--", "true"]),
+    ]);
     expect(failed.code).toBe(125);
-    expect(failed.stderr).toContain(`The toolbox could not be started beside ${name}`);
-    expect(await debug(["-u", "nobody-knows", "--inside", name, "--", "true"])).toMatchObject({
+    expect(failed.stderr).toContain(`The toolbox could not be started beside ${plain}`);
+    expect(unknown).toMatchObject({
       code: 125,
       stderr: "dfdebug: there is no user nobody-knows in the container\n",
     });
   });
 
   it("has the working directory, environment and user that were asked for, in both views", async () => {
-    const name = targets.run(["-e", "OF_TARGET=t", "-w", "/var"]);
     const script = 'echo "$PWD $OF_TARGET $MINE $(id -u):$(id -g)"';
-    const run = (...options: string[]) => debug(["-e", "MINE=m", ...options, name, "--", "sh", "-c", script]);
+    const run = (...options: string[]) => debug(["-e", "MINE=m", ...options, plain, "--", "sh", "-c", script]);
     const runs = await Promise.all([
       run(),
       run("-w", "/tmp", "-u", "1000:7"),
@@ -115,8 +120,11 @@ describeEngines("dfdebug debug", (engine) => {
       ["sh", "-c", "printf '#!/bin/sh\\necho own' >/own/vi; chmod 755 /own/vi; exec sleep 100000"],
     );
     const path = ["-e", "PATH=/own"];
-    expect(await debug(["--inside", ...path, name, "--", "vi"])).toMatchObject({ code: 0, stdout: "own\n" });
-    const asUser = await debug(["--inside", "-u", "1000", ...path, name, "--", "id", "-u"]);
+    const [own, asUser] = await Promise.all([
+      debug(["--inside", ...path, name, "--", "vi"]),
+      debug(["--inside", "-u", "1000", ...path, name, "--", "id", "-u"]),
+    ]);
+    expect(own).toMatchObject({ code: 0, stdout: "own\n" });
     expect(asUser).toEqual({ code: 0, stdout: "1000\n", stderr: "" });
   });
 
@@ -124,17 +132,22 @@ describeEngines("dfdebug debug", (engine) => {
     const name = targets.run();
     const piped = await debug([name, "--", "ps", "-o", "args"], "");
     expect(piped.stdout).toBe("COMMAND\nsleep 100000\n/bin/sh /.dfdebug-run/lifeline\n/bin/ps -o args\n");
-    await debug(["--read-only", name, "--", "true"]);
-    await debug(["--inside", "-u", "1000", name, "--", "true"]);
+    await Promise.all([
+      debug(["--read-only", name, "--", "true"]),
+      debug(["--inside", "-u", "1000", name, "--", "true"]),
+    ]);
     expect(docker(engine, "exec", name, "ps", "-o", "args")).toBe("COMMAND\nsleep 100000\nps -o args");
   });
 
   it("makes /target unwritable with --read-only, volumes and tmpfs too", async () => {
     const name = targets.run(["-v", "/data", "--tmpfs", "/scratch"]);
     const script = "for f in / /data /scratch; do touch /target$f/x 2>/dev/null && echo $f; done; ls -d /target/data";
-    expect(await debug(["--read-only", name, "--", "sh", "-c", script])).toMatchObject({ stdout: "/target/data\n" });
-    const inside = ["--read-only", "--inside", name, "--", "sh", "-c", "touch /data/x"];
-    expect(await debug(inside)).toMatchObject({ code: 1, stdout: "" });
+    const [outside, inside] = await Promise.all([
+      debug(["--read-only", name, "--", "sh", "-c", script]),
+      debug(["--read-only", "--inside", name, "--", "sh", "-c", "touch /data/x"]),
+    ]);
+    expect(outside).toMatchObject({ stdout: "/target/data\n" });
+    expect(inside).toMatchObject({ code: 1, stdout: "" });
     expect(docker(engine, "exec", name, "touch", "/data/x")).toBe("");
   });
 
@@ -151,9 +164,8 @@ describeEngines("dfdebug debug", (engine) => {
   });
 
   it("has the least capabilities, more when asked, and explains", async () => {
-    const name = targets.run(["--ipc", "shareable"]);
     const capabilities = (...options: string[]) =>
-      debug([...options, name, "--", "sed", "-n", "s/CapEff:\\t//p", "/proc/self/status"]);
+      debug([...options, plain, "--", "sed", "-n", "s/CapEff:\\t//p", "/proc/self/status"]);
     const [least, added] = await Promise.all([capabilities(), capabilities("--cap-add", "cap_sys_time")]);
     const bits = (run: { stdout: string }) => BigInt(`0x${run.stdout.trim()}`);
     // CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, NET_RAW, SYS_CHROOT, SYS_PTRACE (linux/capability.h).
@@ -161,29 +173,30 @@ describeEngines("dfdebug debug", (engine) => {
     expect(bits(least)).toBe([0, 1, 3, 5, 6, 7, 13, 18, 19].reduce((sum, number) => sum | bit(number), 0n));
     expect(bits(added) ^ bits(least)).toBe(bit(25));
     // Not started: what has few rights itself, as a container that an engine runs in, cannot give all.
-    expect((await debug(["--privileged", "--explain", name])).stdout).toMatch(/all {2}asked for with --privileged/);
-    const { stdout } = await debug(["--explain", name]);
-    expect(stdout).toContain(`Target        container ${name} (running)`);
+    expect((await debug(["--privileged", "--explain", plain])).stdout).toMatch(/all {2}asked for with --privileged/);
+    const { stdout } = await debug(["--explain", plain]);
+    expect(stdout).toContain(`Target        container ${plain} (running)`);
     expect(stdout).toContain("ipc: the target's");
     expect(stdout).toMatch(/SYS_PTRACE {2,}to see the target's filesystem/);
   });
 
   it("takes its toolbox from the option, the environment and the configuration, in this order", async () => {
-    const name = targets.run();
+    const project = join(folder, "project");
+    mkdirSync(project);
     const source = async (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
-      const run = await dfdebug(engine, ["debug", ...args, "--explain", name], {
-        cwd: folder,
+      const run = await dfdebug(engine, ["debug", ...args, "--explain", plain], {
+        cwd: project,
         env: { XDG_CONFIG_HOME: folder, ...env },
       });
       return /^Toolbox +(.*)$/m.exec(run.stdout)?.[1] ?? run.stderr;
     };
-    writeFileSync(join(folder, ".dfdebug.yaml"), "toolbox:\n  image: busybox\n");
-    expect(await source([])).toBe(`busybox (${join(folder, ".dfdebug.yaml")})`);
+    writeFileSync(join(project, ".dfdebug.yaml"), "toolbox:\n  image: busybox\n");
+    expect(await source([])).toBe(`busybox (${join(project, ".dfdebug.yaml")})`);
     expect(await source([], { DFDEBUG_TOOLBOX: "debian:bookworm-slim" })).toBe(
       "debian:bookworm-slim (DFDEBUG_TOOLBOX)",
     );
     expect(await source(["-i", "busybox:latest"])).toBe("busybox:latest (--image)");
-    writeFileSync(join(folder, ".dfdebug.yaml"), "toolbox:\n  imag: busybox\n");
+    writeFileSync(join(project, ".dfdebug.yaml"), "toolbox:\n  imag: busybox\n");
     expect(await source([])).toContain("there is no setting toolbox.imag; did you mean toolbox.image?");
   });
 

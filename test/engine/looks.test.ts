@@ -271,6 +271,19 @@ describeEngines("looking into a container", (engine) => {
     expect((await dfdebug(engine, ["exec", "-w", "/nowhere", web, "true"])).code).not.toBe(0);
   });
 
+  it("exec leaves what is detached running, and says what could not be started", async () => {
+    const detach = (...args: string[]) => dfdebug(engine, ["exec", "-d", ...args], { input: "input" });
+    const script = "echo $$ >/tmp/pid; echo $WORD $(pwd) $(id -u) $(cat) >/tmp/detached; exec sleep 31337";
+    const run = await detach("-e", "WORD=w", "-w", "/var", "-u", "0", web, "sh", "-c", script);
+    expect(run).toEqual({ code: 0, stdout: "", stderr: "" });
+    // It was started when exec ended, and goes on without it.
+    while (!docker(engine, "top", web).includes("sleep 31337"));
+    expect(docker(engine, "exec", web, "cat", "/tmp/detached")).toBe("w /var 0");
+    docker(engine, "exec", web, "sh", "-c", "kill $(cat /tmp/pid)");
+    expect((await detach(web, "/etc/passwd")).code).toBe(126);
+    expect(await detach(web, "no-such")).toMatchObject({ code: 127, stdout: "" });
+  });
+
   it("exec passes input, user, folder and environment on", async () => {
     const script = "cat; id -u; pwd; echo $WORD >&2";
     const run = await dfdebug(

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { ContainerInfo, Containers } from "../../docker/containers.js";
 import { noDetachKeys } from "../../docker/exec.js";
-import { copyOutput, type OutputSinks } from "../../docker/streams.js";
+import { copyInput, copyOutput, type OutputSinks } from "../../docker/streams.js";
 import { DfdebugError, UsageError, cancellation } from "../../errors.js";
 import { DetachKeys, parseDetachKeys } from "../../frontends/terminal/detach-keys.js";
 import { RawTerminal } from "../../frontends/terminal/raw-terminal.js";
@@ -74,7 +74,11 @@ class Attachment {
       : { stdout: outputFor(io.stdout, io.env), stderr: outputFor(io.stderr, io.env) };
     try {
       await using _input = io.stdin.isTTY ? this.typed(keys) : this.piped();
-      const end = await Promise.race([copyOutput(stream, sinks, info.Config.Tty), left, interrupted]);
+      const end = await Promise.race([
+        copyOutput(stream, sinks, { isTerminal: info.Config.Tty, lends: sinks === io }),
+        left,
+        interrupted,
+      ]);
       if (end === "reader gone") return 141;
       if (end === "ended") return await code;
     } finally {
@@ -143,12 +147,7 @@ class Attachment {
   private piped(): AsyncDisposable {
     const { io, stream, info, flags } = this;
     // The engine ends the whole connection with its input, unless the container's own ends with it.
-    if (flags.stdin === true) io.stdin.pipe(stream, { end: info.Config.StdinOnce });
-    return {
-      [Symbol.asyncDispose]: async () => {
-        io.stdin.unpipe(stream);
-        io.stdin.pause();
-      },
-    };
+    const stop = flags.stdin === true ? copyInput(io.stdin, stream, info.Config.StdinOnce) : undefined;
+    return { [Symbol.asyncDispose]: async () => stop?.() };
   }
 }

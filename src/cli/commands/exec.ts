@@ -14,6 +14,7 @@ import { relayStreams, relayTerminal, type Outcome } from "./relay.js";
 import { findContainer, requireRunning, withContainers } from "./with-containers.js";
 
 export interface ExecFlags {
+  readonly detach?: boolean;
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly user?: string;
@@ -37,17 +38,15 @@ export function runExec(
   return withContainers(engineFlags, io, async (containers) => {
     const info = await findContainer(containers, name, io);
     requireRunning(info, 125);
+    if (flags.detach === true) return await startDetached(containers, info, argv, flags, io);
     // docker exec -it, without having to say so.
     const isTerminal = io.stdin.isTTY && io.stdout.isTTY && flags.tty !== false;
     const spec: ExecSpec = {
       argv,
       tty: isTerminal || flags.tty === true ? sizeOf(io) : undefined,
       stdin: isTerminal || flags.interactive === true,
+      ...asked(flags, io),
       env: [...environmentEntries(flags.env, io.env), ...(isTerminal ? termOf(io.env) : [])],
-      user: flags.user,
-      cwd: flags.workdir,
-      privileged: flags.privileged,
-      detachKeys: flags.detachKeys,
     };
     const exec = await start(containers, info, spec);
     const process = { exec, kill: (signal: string) => void forward(containers, info, exec, signal, io) };
@@ -60,6 +59,36 @@ export function runExec(
   });
 }
 
+/** What the options say of a process, however it is started. */
+function asked(flags: ExecFlags, io: CliIo): Omit<ExecSpec, "argv"> {
+  const { user, workdir: cwd, privileged, detachKeys } = flags;
+  return { env: environmentEntries(flags.env, io.env), user, cwd, privileged, detachKeys };
+}
+
+/**
+ * docker exec -d: 0 as soon as it runs; -i means nothing then. What cannot be started has the exit codes of a command that was
+ * waited for, where docker's is 1.
+ */
+async function startDetached(
+  containers: Containers,
+  info: ContainerInfo,
+  argv: readonly string[],
+  flags: ExecFlags,
+  io: CliIo,
+): Promise<number> {
+  const spec = { ...asked(flags, io), argv, detached: true, tty: flags.tty === true ? sizeOf(io) : undefined };
+  const prepared = await started(info, spec, () => containers.createExec(info.Id, spec));
+  try {
+    await started(info, spec, () => prepared.startDetached());
+    return 0;
+  } catch (error) {
+    const code = error instanceof ContainerError ? await prepared.exitCode().catch(() => undefined) : undefined;
+    if (!(error instanceof ContainerError) || (code !== 126 && code !== 127)) throw error;
+    if ((await whyNotStarted(code, containers, info, spec, io)) === 127) return 127;
+    throw new ContainerError(error.message, { code: error.code, cause: error }, code);
+  }
+}
+
 function sizeOf(io: CliIo): TerminalSize {
   return { columns: io.stdout.columns || 80, rows: io.stdout.rows || 24 };
 }
@@ -69,9 +98,14 @@ function termOf(env: NodeJS.ProcessEnv): string[] {
   return env["TERM"] === undefined ? [] : [`TERM=${env["TERM"]}`];
 }
 
-async function start(containers: Containers, info: ContainerInfo, spec: ExecSpec): Promise<RunningExec> {
+function start(containers: Containers, info: ContainerInfo, spec: ExecSpec): Promise<RunningExec> {
+  return started(info, spec, async () => (await containers.createExec(info.Id, spec)).start());
+}
+
+/** What the engine refuses to `start` is a ContainerError, 125. */
+async function started<T>(info: ContainerInfo, spec: ExecSpec, start: () => Promise<T>): Promise<T> {
   try {
-    return await (await containers.createExec(info.Id, spec)).start();
+    return await start();
   } catch (error) {
     if (!(error instanceof DfdebugError) || !["CONFLICT", "ENGINE_REFUSED", "NOT_FOUND"].includes(error.code))
       throw error;

@@ -1,4 +1,5 @@
 import { Writable } from "node:stream";
+import { copyInput } from "../../docker/streams.js";
 import type { SidecarProcess, SoleProcess } from "../../sidecar/sidecar.js";
 import { RawTerminal } from "../../frontends/terminal/raw-terminal.js";
 import { cancellation } from "../../errors.js";
@@ -35,22 +36,16 @@ export async function relayStreams(process: SidecarProcess | SoleProcess, io: Cl
     else process.kill(name);
   });
   const { stdin } = io;
-  if (input) {
-    stdin.on("error", () => input.end());
-    stdin.pipe(input);
-  }
+  const stopInput = input ? copyInput(stdin, input) : undefined;
   try {
-    const end = await Promise.race([exec.copyOutput({ stdout: io.stdout, stderr: io.stderr }), givenUp]);
+    const end = await Promise.race([exec.copyOutput(io, { lends: true }), givenUp]);
     if (end === "reader gone") return { kind: end };
     const code = await exec.exitCode().catch(() => undefined);
     return code === undefined ? { kind: "lost" } : { kind: "code", code };
   } finally {
     release();
-    if (input) {
-      stdin.unpipe(input);
-      stdin.pause();
-      input.destroy();
-    }
+    stopInput?.();
+    input?.destroy();
   }
 }
 

@@ -29,13 +29,21 @@ const output = Buffer.concat([frame(1, "one\n"), frame(2, "warn\n"), frame(1, "t
 describe("copyOutput", () => {
   it.each([1, 3, 8, 11, 1000])("takes frames apart that come in pieces of %i bytes", async (size) => {
     const [stdout, stderr] = [sink(), sink()];
-    const end = await copyOutput(connection(output, size), { stdout: stdout.stream, stderr: stderr.stream }, false);
+    const end = await copyOutput(
+      connection(output, size),
+      { stdout: stdout.stream, stderr: stderr.stream },
+      { isTerminal: false },
+    );
     expect([end, stdout.text(), stderr.text()]).toEqual(["ended", "one\ntwo\nthree", "warn\n"]);
   });
 
   it("waits for a sink that is slow", async () => {
     const slow = new PassThrough({ highWaterMark: 1 });
-    const copying = copyOutput(connection(output, 4), { stdout: slow, stderr: new PassThrough() }, false);
+    const copying = copyOutput(
+      connection(output, 4),
+      { stdout: slow, stderr: new PassThrough() },
+      { isTerminal: false },
+    );
     const chunks: Buffer[] = [];
     slow.on("data", (chunk: Buffer) => chunks.push(chunk));
     expect(await copying).toBe("ended");
@@ -45,14 +53,20 @@ describe("copyOutput", () => {
 
   it("ends when its reader goes away", async () => {
     const gone = new Writable({ write: (_chunk, _encoding, done) => done(new Error("EPIPE")) });
-    const end = await copyOutput(connection(output, 1000, false), { stdout: gone, stderr: sink().stream }, false);
+    const end = await copyOutput(
+      connection(output, 1000, false),
+      { stdout: gone, stderr: sink().stream },
+      { isTerminal: false },
+    );
     expect(end).toBe("reader gone");
   });
 
   it("ends a stream that stays open after its container is gone", async () => {
     const stdout = sink();
     const sinks = { stdout: stdout.stream, stderr: sink().stream };
-    expect(await copyOutput(connection(output, 7, false), sinks, false, Promise.resolve())).toBe("ended");
+    expect(await copyOutput(connection(output, 7, false), sinks, { isTerminal: false, gone: Promise.resolve() })).toBe(
+      "ended",
+    );
     expect(stdout.text()).toBe("one\ntwo\nthree");
   });
 });
@@ -62,7 +76,7 @@ describe("readFirstLine", () => {
     const source = connection(Buffer.concat([frame(2, "note\n"), frame(1, "rea"), frame(1, "dy\nmore"), output]), size);
     expect(await readFirstLine(source)).toEqual({ line: "ready", said: "note\nrea" });
     const [stdout, stderr] = [sink(), sink()];
-    await copyOutput(source, { stdout: stdout.stream, stderr: stderr.stream }, false);
+    await copyOutput(source, { stdout: stdout.stream, stderr: stderr.stream }, { isTerminal: false });
     expect([stdout.text(), stderr.text()]).toEqual(["moreone\ntwo\nthree", "warn\n"]);
   });
 

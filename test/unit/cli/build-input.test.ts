@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { readStandardInput } from "../../../src/cli/standard-input.js";
+import { readStandardInput } from "../../../src/cli/build-input.js";
 
 describe("what is built from standard input", () => {
   const read = (...chunks: readonly (string | number[])[]): ReturnType<typeof readStandardInput> =>
