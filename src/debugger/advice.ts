@@ -3,7 +3,7 @@ import type { Step } from "../engine/engine.js";
 /** A failure that is known by what the step printed, and what to do about it. */
 interface Rule {
   readonly pattern: RegExp;
-  readonly advice: (match: RegExpExecArray, step: Step) => string | undefined;
+  readonly advice: (match: RegExpExecArray, step: Step, exitCode: number | undefined) => string | undefined;
 }
 
 /** How many remedies a card shows at most. */
@@ -15,7 +15,7 @@ export function adviceFor(step: Step, lines: readonly string[], exitCode: number
   const found: string[] = [];
   for (const rule of rules) {
     const match = rule.pattern.exec(text);
-    const advice = match && rule.advice(match, step);
+    const advice = match && rule.advice(match, step, exitCode);
     if (advice && !found.includes(advice)) found.push(advice);
     if (found.length === most) return found;
   }
@@ -127,8 +127,11 @@ const rules: readonly Rule[] = [
   },
   {
     pattern: /(\S+): Permission denied/,
-    advice: ([, path]) =>
-      `${path ?? "It"} may lack its execute bit (COPY --chmod=755, or git update-index --chmod=+x), or belong to another user than this step's.`,
+    // 126 is a shell's word for a program that is there and cannot be run; what cannot be read or written ends otherwise.
+    advice: ([, path], _step, exitCode) =>
+      exitCode === 126
+        ? `${path ?? "It"} may lack its execute bit (COPY --chmod=755, or git update-index --chmod=+x), or belong to another user than this step's.`
+        : `${path ?? "It"} is not for this step's user: COPY --chown (or chown in a step of root), or do this before USER.`,
   },
   {
     pattern: /No space left on device/i,

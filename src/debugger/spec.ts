@@ -51,18 +51,34 @@ function parsePlace(place: string, written: string): Spec {
 /** `/regular expression/flags`; a slash inside is written `\/`. */
 function parsePattern(text: string): ParsedSpec {
   const match = /^\/((?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\[])+)\/([a-z]*)(?:\s+if\s+(.*))?$/s.exec(text);
+  const inner = /^\/(.+)\/[a-z]*$/s.exec(text)?.[1];
+  if (!match && inner !== undefined) throw badPattern(text, patternError(inner));
   if (!match) throw badSpec(text, "is no pattern: it ends with a slash, and may have if CONDITION behind it");
   const [, source = "", flags = "", condition] = match;
   try {
     const pattern = new RegExp(source, flags);
     return { text: `/${source}/${flags}`, spec: { kind: "text", pattern }, condition };
   } catch (error) {
-    throw new UsageError(`${text}: not a regular expression`, {
-      code: "BAD_SPEC",
-      hint: error instanceof Error ? `${error.message}.` : undefined,
-      cause: error,
-    });
+    throw badPattern(text, error);
   }
+}
+
+/** What is wrong with a regular expression; undefined where nothing is. */
+function patternError(source: string): unknown {
+  try {
+    new RegExp(source);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function badPattern(text: string, error: unknown): UsageError {
+  return new UsageError(`${text}: not a regular expression`, {
+    code: "BAD_SPEC",
+    hint: error instanceof Error ? `${error.message}.` : "A slash inside is written \\/.",
+    cause: error,
+  });
 }
 
 /**

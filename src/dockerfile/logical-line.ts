@@ -191,6 +191,14 @@ export function unknownInstruction(line: LogicalLine, from: number, to: number):
   const name = joined.text.slice(keyword.start, keyword.end);
   if (name === "")
     return problem(line.origin, "UNKNOWN_INSTRUCTION", "a continuation that continues nothing", line.firstLine);
+  if (/[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]/.test(name))
+    return problem(
+      line.origin,
+      "UNKNOWN_INSTRUCTION",
+      "this is no text, but binary data",
+      joined.range(keyword.start, keyword.start + 1),
+      "Is it the Dockerfile? `-f` names another one; one in UTF-16 must be saved as UTF-8.",
+    );
   const like = nearest(name, keywords);
   return problem(
     line.origin,

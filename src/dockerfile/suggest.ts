@@ -17,14 +17,18 @@ function distance(left: string, right: string, limit: number): number {
   return Math.min(limit, previous[right.length] ?? limit);
 }
 
-/** The option that is most like `word` (at most two edits away, upper and lower case alike), or undefined. BuildKit's measure. */
+/**
+ * The option that is most like `word` (upper and lower case alike), or undefined: one edit away, or two where both begin alike,
+ * for people seldom mistype the first letter.
+ */
 export function nearest(word: string, options: Iterable<string>): string | undefined {
   let match: string | undefined;
   let least = 3;
   const wanted = word.toLowerCase();
   for (const option of options) {
     const edits = distance(wanted, option.toLowerCase(), least);
-    if (edits < least) {
+    const isLike = edits < 2 || wanted[0] === option[0]?.toLowerCase();
+    if (edits < least && isLike) {
       match = option;
       least = edits;
     }

@@ -35,6 +35,9 @@ export interface InteractiveShellOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** The columns of a line where no terminal has a width. */
+export const unboundedWidth = 200;
+
 /** What needs a person at a terminal. */
 export interface InteractiveIo {
   shell(container: StepContainer, options: InteractiveShellOptions): Promise<ShellOutcome>;
@@ -46,6 +49,8 @@ export interface InteractiveIo {
 
 /** The world of debugger commands: a terminal, a script, or a program that reads JSON. */
 export interface CommandIo {
+  /** Columns that a line of the Dockerfile may take: the terminal's, else `unboundedWidth`. */
+  readonly width: number;
   /** Undefined where nobody sits at a terminal. */
   readonly interactive: InteractiveIo | undefined;
   /** Resolves when the lines were taken; waits while the reader is slow. */

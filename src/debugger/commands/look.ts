@@ -5,7 +5,8 @@ import { attemptText } from "../card.js";
 import { argsShown, configurationShown, expandText, lookUp, secretVariables, type Shown } from "../variables.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { tone, type Line } from "./io.js";
-import { refuseOptions, statePath, stepNamed, takeOption } from "./places.js";
+import { readingPath } from "./near-path.js";
+import { refuseOptions, statePath, stepNamed, takeOption, type StatePath } from "./places.js";
 import { StringDecoder } from "node:string_decoder";
 
 const pathHelp =
@@ -29,11 +30,12 @@ export const lookCommands: readonly DebuggerCommand[] = [
         ? [[tone("dim", `  step ${String(attempt.step.number)}: ${attemptText(attempt.instead)}`)]]
         : [];
       const { source } = session.build.dockerfile;
-      if (written === undefined) return io.print(...sourceLines(source, marked, marked, 5), ...tried);
+      if (written === undefined)
+        return io.print(...sourceLines(source, marked, { marked, context: 5, width: io.width }), ...tried);
       const around = /^\d+$/.test(written)
         ? { start: { line: Number(written), column: 0 }, end: { line: Number(written), column: 0 } }
         : stepNamed(written, context).instruction.range;
-      return io.print(...sourceLines(source, around, marked, 5), ...tried);
+      return io.print(...sourceLines(source, around, { marked, context: 5, width: io.width }), ...tried);
     },
   },
   {
@@ -133,11 +135,8 @@ export const lookCommands: readonly DebuggerCommand[] = [
     async run(context, args) {
       const dirty = takeOption(args, "--dirty");
       refuseOptions("ls", dirty.rest, "ls [--dirty] [[STEP:]PATH]");
-      const { state, path } = await statePath(dirty.rest[0], context, { dirty: dirty.found });
-      const entry = path === "/" ? undefined : await state.stat(path);
-      const target = entry?.type === "symlink" ? await folderBehind(state, path) : undefined;
-      const entries =
-        entry && entry.type !== "directory" && !target ? [entry] : (target ?? (await state.readDir(path)));
+      const place = await statePath(dirty.rest[0], context, { dirty: dirty.found });
+      const entries = await readingPath(place, context, listed);
       await context.io.print(...entries.map(entryLine));
     },
   },
@@ -153,8 +152,8 @@ export const lookCommands: readonly DebuggerCommand[] = [
       const dirty = takeOption(args, "--dirty");
       refuseOptions("cat", dirty.rest, "cat [--dirty] [STEP:]PATH");
       if (dirty.rest[0] === undefined) throw new UsageError("cat: which file?", { hint: "cat [--dirty] [STEP:]PATH" });
-      const { state, path } = await statePath(dirty.rest[0], context, { dirty: dirty.found });
-      await printStream(state.readFile(path), context);
+      const place = await statePath(dirty.rest[0], context, { dirty: dirty.found });
+      await readingPath(place, context, ({ state, path }) => printStream(state.readFile(path), context));
     },
   },
   {
@@ -187,14 +186,19 @@ async function configurationFor(
   return { step: stopped.step, at: await session.build.configuration(stopped.step, stopped.at) };
 }
 
-/** Lines of a Dockerfile around a range, the instruction where the session stands marked. */
+/** Lines of a Dockerfile around a range, the instruction where the session stands marked, each at most `width` columns. */
 export function sourceLines(
   source: string,
   around: Parameters<typeof excerpt>[1],
-  marked: { readonly start: { readonly line: number }; readonly end: { readonly line: number } },
-  context: number,
+  options: {
+    readonly marked: { readonly start: { readonly line: number }; readonly end: { readonly line: number } };
+    readonly context: number;
+    readonly width: number;
+  },
 ): Line[] {
-  const shown = excerpt(source, around, { context });
+  const { marked, context } = options;
+  const gutter = 6 + String(source.split("\n").length).length;
+  const shown = excerpt(source, around, { context, width: Math.max(20, options.width - gutter) });
   const digits = String(shown.at(-1)?.line ?? 1).length;
   return shown.map(({ line, text }): Line => {
     const isHere = marked.start.line <= line && line <= marked.end.line;
@@ -208,11 +212,15 @@ export function sourceLines(
   });
 }
 
+/** What `ls` lists: what a folder has in it, also behind a symlink, else the path itself. */
+async function listed({ state, path }: StatePath): Promise<readonly FileStat[]> {
+  const entry = path === "/" ? undefined : await state.stat(path);
+  if (!entry || entry.type === "directory") return state.readDir(path);
+  return (entry.type === "symlink" ? await folderBehind(state, path) : undefined) ?? [entry];
+}
+
 /** What a symlink to a folder has in it; undefined where it is none. */
-async function folderBehind(
-  state: Awaited<ReturnType<typeof statePath>>["state"],
-  path: string,
-): Promise<readonly FileStat[] | undefined> {
+async function folderBehind(state: StatePath["state"], path: string): Promise<readonly FileStat[] | undefined> {
   try {
     return await state.readDir(path);
   } catch {

@@ -1,5 +1,5 @@
 import { StringDecoder } from "node:string_decoder";
-import type { CommandIo, Line } from "../../debugger/commands/io.js";
+import { unboundedWidth, type CommandIo, type Line } from "../../debugger/commands/io.js";
 import { runCommandLoop, type Watch } from "../../debugger/commands/loop.js";
 import type { Script } from "../../debugger/commands/script.js";
 import { runAtStep } from "../../debugger/run-at-step.js";
@@ -50,6 +50,7 @@ export async function runJsonFrontEnd(session: DebugSession, options: JsonOption
 }
 
 class JsonWriter implements CommandIo {
+  readonly width = unboundedWidth;
   readonly interactive = undefined;
   private readonly session: DebugSession;
   private readonly options: JsonOptions;

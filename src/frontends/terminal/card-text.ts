@@ -2,13 +2,23 @@ import type { FailureCard } from "../../debugger/card.js";
 import { sourceLines } from "./error-text.js";
 import { sanitizeLine } from "./sanitize.js";
 import type { Style } from "./style.js";
-import { textWidth, truncate } from "./width.js";
+import { textWidth, truncate, widthOf, wrap } from "./width.js";
 
-/** A failure's card as lines of text. */
-export function cardLines(card: FailureCard, source: string, style: Style, width: number): string[] {
+/** A failure's card as lines of text: on a terminal sentences go on in the next line at a blank. */
+export function cardLines(
+  card: FailureCard,
+  source: string,
+  style: Style,
+  stream: { readonly columns?: number },
+): string[] {
+  const width = Math.max(40, widthOf(stream));
+  const sentence = (text: string, first: string, rest: string, look = (line: string): string => line): string[] => {
+    const lines = stream.columns ? wrap(sanitizeLine(text), width - textWidth(first)) : [sanitizeLine(text)];
+    return lines.map((line, index) => (index === 0 ? first : rest) + look(line));
+  };
   const gap = Math.max(2, Math.min(width, 78) - textWidth(card.title) - textWidth(card.location));
   const lines = ["", `${style.bold(style.red(card.title))}${" ".repeat(gap)}${card.location}`];
-  lines.push(...sourceLines(source, card.step.instruction.range, style, 1).map((line) => truncate(line, width)));
+  lines.push(...sourceLines(source, card.step.instruction.range, style, { context: 1, width }));
   for (const line of card.log) lines.push(`  ${style.dim(truncate(sanitizeLine(line), width - 2))}`);
   if (card.logTotal > card.log.length)
     lines.push(style.dim(`  (${String(card.logTotal)} lines in all: logs ${String(card.step.number)})`));
@@ -16,10 +26,10 @@ export function cardLines(card: FailureCard, source: string, style: Style, width
     const meaning = card.meaning === undefined ? "" : `: ${card.meaning}`;
     lines.push(`  ${style.red(`exit code ${String(card.exitCode)}`)}${meaning}`);
   }
-  if (card.message !== undefined) lines.push(`  ${style.red(sanitizeLine(card.message))}`);
-  for (const line of card.copy) lines.push(`  ${sanitizeLine(line)}`);
-  for (const line of card.advice) lines.push(`  ${style.yellow(style.symbols.warning)} ${sanitizeLine(line)}`);
-  if (card.attempt !== undefined) lines.push(`  ${style.dim(sanitizeLine(card.attempt))}`);
+  if (card.message !== undefined) lines.push(...sentence(card.message, "  ", "  ", style.red));
+  for (const line of card.copy) lines.push(...sentence(line, "  ", "  "));
+  for (const line of card.advice) lines.push(...sentence(line, `  ${style.yellow(style.symbols.warning)} `, "    "));
+  if (card.attempt !== undefined) lines.push(...sentence(card.attempt, "  ", "  ", style.dim));
   lines.push("");
   return lines;
 }

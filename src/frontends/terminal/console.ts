@@ -9,6 +9,7 @@ import { RawTerminal } from "./raw-terminal.js";
 import { renderLine } from "./render.js";
 import { runProgram, runShell } from "./shell/interactive-shell.js";
 import { detectStyle, type Environment, type Style } from "./style.js";
+import { widthOf } from "./width.js";
 
 /** Completes a line: the candidates, and the part of the line that they replace. */
 export type Completer = (line: string) => Promise<[string[], string]>;
@@ -64,7 +65,7 @@ export class Console implements CommandIo {
   }
 
   get width(): number {
-    return Math.max(20, this.output.columns || 80);
+    return widthOf(this.output);
   }
 
   async print(...lines: readonly Line[]): Promise<void> {

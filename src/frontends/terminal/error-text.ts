@@ -1,35 +1,47 @@
 import { caret, excerpt } from "../../dockerfile/excerpt.js";
 import { DfdebugError, DockerfileError, errorMessage } from "../../errors.js";
 import { sanitizeLine, sanitizeLines } from "./sanitize.js";
+import { widthOf } from "./width.js";
 import { detectStyle, type Environment, type Style } from "./style.js";
 
 /** An error for people: what failed and on what, where in the Dockerfile, and what to do next. Ends with a line feed. */
 export function renderError(
   error: unknown,
-  target: { stream: { readonly isTTY?: boolean }; env: Environment },
+  target: { stream: { readonly isTTY?: boolean; readonly columns?: number }; env: Environment },
 ): string {
   const style = detectStyle(target.stream, target.env);
   if (!(error instanceof DfdebugError)) return unexpected(error, style, target.env);
   const lines: string[] = [];
-  if (error instanceof DockerfileError) lines.push(...dockerfileLines(error, style));
+  const width = widthOf(target.stream);
+  if (error instanceof DockerfileError) lines.push(...dockerfileLines(error, style, width));
   else lines.push(`${style.red("Error:")} ${sanitizeLine(error.message)}`);
   for (const hint of error.hint === undefined ? [] : sanitizeLines(error.hint)) lines.push(`  ${hint}`);
   return `${lines.join("\n")}\n`;
 }
 
-function dockerfileLines(error: DockerfileError, style: Style): string[] {
+function dockerfileLines(error: DockerfileError, style: Style, width: number): string[] {
   const { range, source, file } = error;
   const place = range ? `${file}:${String(range.start.line)}:${String(range.start.column + 1)}` : file;
   const lines = [`${style.bold(sanitizeLine(place))}: ${style.red("error:")} ${sanitizeLine(error.message)}`];
   if (range && source !== undefined && range.start.line > 0) {
-    lines.push(...sourceLines(source, range, style, 1));
-    const pointed = caret(source, range);
     const gutter = " ".repeat(String(range.end.line + 1).length + 3);
+    const shown = sourceLines(source, range, style, { context: 1, width });
+    const pointed = caret(source, range, { width: Math.max(20, width - gutter.length - 2) });
     const wholeLine = range.start.column === 0 && range.end.column === 0;
     if (!wholeLine && range.start.line === range.end.line) {
-      const at = lines.findIndex((line) => line.includes(style.symbols.here));
-      if (at >= 0) lines.splice(at + 1, 0, `${gutter}${style.dim(style.symbols.bar)} ${style.red(pointed.carets)}`);
+      const at = shown.findIndex((line) => line.includes(style.symbols.here));
+      const bar = style.dim(style.symbols.bar);
+      const marked = shown[at];
+      // Of a long line the part that the mistake is in, with the carets below it.
+      if (marked !== undefined)
+        shown.splice(
+          at,
+          1,
+          `${marked.slice(0, marked.indexOf(bar))}${bar} ${style.bold(pointed.text)}`.trimEnd(),
+          `${gutter}${bar} ${style.red(pointed.carets)}`,
+        );
     }
+    lines.push(...shown);
   }
   return lines;
 }
@@ -39,9 +51,13 @@ export function sourceLines(
   source: string,
   range: { start: { line: number; column: number }; end: { line: number; column: number } },
   style: Style,
-  context: number,
+  options: { readonly context: number; readonly width: number },
 ): string[] {
-  const shown = excerpt(source, range, { context });
+  const gutterWidth = String(range.end.line + options.context).length + 5;
+  const shown = excerpt(source, range, {
+    context: options.context,
+    width: Math.max(20, options.width - gutterWidth),
+  });
   const digits = String(shown.at(-1)?.line ?? 1).length;
   return shown.map(({ line, text, marked }) => {
     const number = String(line).padStart(digits);

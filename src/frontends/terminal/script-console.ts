@@ -3,12 +3,13 @@ import type { CommandIo, Line } from "../../debugger/commands/io.js";
 import type { Script } from "../../debugger/commands/script.js";
 import { renderError } from "./error-text.js";
 import { renderLine } from "./render.js";
+import { widthOf } from "./width.js";
 import { detectStyle, type Environment, type Style } from "./style.js";
 
 export interface ScriptConsoleOptions {
   /** Undefined: nobody answers. */
   readonly script: Script | undefined;
-  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
   readonly env: Environment;
   readonly beforeOutput: () => void;
 }
@@ -22,6 +23,10 @@ export class ScriptConsole implements CommandIo {
   constructor(options: ScriptConsoleOptions) {
     this.options = options;
     this.style = detectStyle(options.output, options.env);
+  }
+
+  get width(): number {
+    return widthOf(this.options.output);
   }
 
   async print(...lines: readonly Line[]): Promise<void> {

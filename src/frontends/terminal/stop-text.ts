@@ -24,7 +24,7 @@ export function stopLines(session: DebugSession, stopped: StoppedState, width: n
   return [
     "",
     [tone("bold", title), " ".repeat(gap), place],
-    ...sourceLines(dockerfile.source, range, at === "after" ? nowhere : range, 2),
+    ...sourceLines(dockerfile.source, range, { marked: at === "after" ? nowhere : range, context: 2, width }),
   ];
 }
 

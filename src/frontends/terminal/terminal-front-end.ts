@@ -20,6 +20,7 @@ import { renderLine } from "./render.js";
 import { ScriptConsole } from "./script-console.js";
 import { changeLine, stopLines } from "./stop-text.js";
 import { sanitizeLine } from "./sanitize.js";
+import { widthOf } from "./width.js";
 import { canRedraw, detectStyle, formatCount, type Environment } from "./style.js";
 
 export interface TerminalOptions {
@@ -117,6 +118,9 @@ class TerminalFrontEnd {
   private io(): CommandIo {
     const current = (): CommandIo => this.script ?? this.console ?? this.messages;
     return {
+      get width() {
+        return current().width;
+      },
       get interactive() {
         return current().interactive;
       },
@@ -226,11 +230,11 @@ class TerminalFrontEnd {
     const { dockerfile } = build;
     const instead = attempt?.step === stopped.step ? attempt.instead : undefined;
     const card = failureCard(stopped.failure, dockerfile.file, { logs, instead });
-    output.write(`${cardLines(card, dockerfile.source, detectStyle(output, env), this.width).join("\n")}\n`);
+    output.write(`${cardLines(card, dockerfile.source, detectStyle(output, env), output).join("\n")}\n`);
   }
 
   private get width(): number {
-    return Math.max(40, this.options.stderr.columns || 100);
+    return Math.max(40, widthOf(this.options.stderr));
   }
 
   /** `--exec`: the command's output, under a line that names it. */

@@ -1,3 +1,5 @@
+import { unboundedWidth } from "../../debugger/commands/io.js";
+
 /** Code points that take two columns: East Asian Wide and Fullwidth (Unicode 15.1, UAX #11) and emoji shown as pictures. */
 const wide: readonly (readonly [number, number])[] = [
   [0x1100, 0x115f],
@@ -124,6 +126,25 @@ export function truncate(text: string, width: number, ellipsis = "…"): string 
     }
   }
   return out;
+}
+
+/** The columns of a stream: a terminal's (20 at least), else `unboundedWidth`. */
+export function widthOf(stream: { readonly columns?: number }): number {
+  return stream.columns ? Math.max(20, stream.columns) : unboundedWidth;
+}
+
+/** A plain text in lines of at most `width` columns, broken at blanks where that is possible. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line !== "" && textWidth(longer) > width) {
+      lines.push(line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, line];
 }
 
 /** Filled with spaces to `width` columns. */
