@@ -33,7 +33,7 @@ describeEngines("a failing step in a terminal", (engine) => {
     terminal.type("exit\r");
     await terminal.expect("`touch /tmp/works` ended with 0 there. Retry step 3 with it");
     await terminal.expect("b  before the instruction: `touch /tmp/works && ls /missing-file`");
-    await terminal.expect("[B/i/n] ");
+    await terminal.expect("[b/i/N] ");
     terminal.type("i\r");
     await terminal.expect("-RUN ls /missing-file");
     await terminal.expect("+RUN touch /tmp/works");

@@ -31,9 +31,10 @@ export async function chooseFix(
         "  n  not at all",
       );
       for (;;) {
-        const answer = (await io.question("[B/i/n] "))?.trim().toLowerCase();
-        if (answer === undefined || answer === "n" || answer === "no") return undefined;
-        if (answer === "" || answer === "b") return fix.before;
+        const answer = (await io.question("[b/i/N] "))?.trim().toLowerCase();
+        // It may as well have been a look around.
+        if (answer === undefined || answer === "" || answer === "n" || answer === "no") return undefined;
+        if (answer === "b") return fix.before;
         if (answer === "i") return fix.instead;
       }
     }

@@ -23,27 +23,18 @@ function dockerfileLines(error: DockerfileError, style: Style, width: number): s
   const { range, source, file } = error;
   const place = range ? `${file}:${String(range.start.line)}:${String(range.start.column + 1)}` : file;
   const lines = [`${style.bold(sanitizeLine(place))}: ${style.red("error:")} ${sanitizeLine(error.message)}`];
-  if (range && source !== undefined && range.start.line > 0) {
-    const gutter = " ".repeat(String(range.end.line + 1).length + 3);
-    const shown = sourceLines(source, range, style, { context: 1, width });
-    const pointed = caret(source, range, { width: Math.max(20, width - gutter.length - 2) });
-    const wholeLine = range.start.column === 0 && range.end.column === 0;
-    if (!wholeLine && range.start.line === range.end.line) {
-      const at = shown.findIndex((line) => line.includes(style.symbols.here));
-      const bar = style.dim(style.symbols.bar);
-      const marked = shown[at];
-      // Of a long line the part that the mistake is in, with the carets below it.
-      if (marked !== undefined)
-        shown.splice(
-          at,
-          1,
-          `${marked.slice(0, marked.indexOf(bar))}${bar} ${style.bold(pointed.text)}`.trimEnd(),
-          `${gutter}${bar} ${style.red(pointed.carets)}`,
-        );
-    }
-    lines.push(...shown);
-  }
+  if (range && source !== undefined && range.start.line > 0)
+    lines.push(...sourceLines(source, range, style, { context: 1, width, points: true }));
   return lines;
+}
+
+interface SourceLineOptions {
+  /** Lines before and behind the range. */
+  readonly context: number;
+  /** Columns of the terminal. */
+  readonly width: number;
+  /** Below a range of one line, carets; of a long line the part that they are in is shown. */
+  readonly points?: boolean;
 }
 
 /** Lines of a Dockerfile around a range, the range marked. */
@@ -51,18 +42,20 @@ export function sourceLines(
   source: string,
   range: { start: { line: number; column: number }; end: { line: number; column: number } },
   style: Style,
-  options: { readonly context: number; readonly width: number },
+  options: SourceLineOptions,
 ): string[] {
-  const gutterWidth = String(range.end.line + options.context).length + 5;
-  const shown = excerpt(source, range, {
-    context: options.context,
-    width: Math.max(20, options.width - gutterWidth),
-  });
+  const width = Math.max(20, options.width - String(range.end.line + options.context).length - 5);
+  const shown = excerpt(source, range, { context: options.context, width });
+  const wholeLine = range.start.column === 0 && range.end.column === 0;
+  const isPointed = options.points === true && !wholeLine && range.start.line === range.end.line;
+  const pointed = isPointed ? caret(source, range, { width }) : undefined;
   const digits = String(shown.at(-1)?.line ?? 1).length;
-  return shown.map(({ line, text, marked }) => {
-    const number = String(line).padStart(digits);
-    const gutter = ` ${marked ? style.red(style.symbols.here) : " "} ${number} ${style.dim(style.symbols.bar)}`;
-    return `${gutter} ${marked ? style.bold(text) : text}`.trimEnd();
+  const bar = style.dim(style.symbols.bar);
+  return shown.flatMap(({ line, text, marked }) => {
+    const gutter = ` ${marked ? style.red(style.symbols.here) : " "} ${String(line).padStart(digits)} ${bar}`;
+    if (!marked || !pointed) return [`${gutter} ${marked ? style.bold(text) : text}`.trimEnd()];
+    const carets = `${" ".repeat(digits + 4)}${bar} ${style.red(pointed.carets)}`;
+    return [`${gutter} ${style.bold(pointed.text)}`.trimEnd(), carets];
   });
 }
 
