@@ -1,5 +1,6 @@
 // Issue 3: stepping over what is cached, planning, and the memory of a stepped build.
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { program } from "./measure.mjs";
 
@@ -7,8 +8,8 @@ const manySteps = Array.from({ length: 99 }, (_, index) => `RUN echo ${index} > 
 
 /** A session driven through standard input: sends a command, and times it until the next stop. */
 class Stepped {
-  constructor(bench, context) {
-    const args = [program, "build", "--step", "--progress=json", "--commands=-", context];
+  constructor(bench, context, ...flags) {
+    const args = [program, "build", "--step", "--progress=json", "--commands=-", ...flags, context];
     this.child = spawn(process.execPath, args, { env: bench.env, stdio: ["pipe", "pipe", "inherit"] });
     this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
   }
@@ -24,6 +25,15 @@ class Stepped {
     this.child.stdin.write(`${command}\n`);
     await this.stop();
     return { milliseconds: performance.now() - start };
+  }
+
+  /** Runs some steps; the session's resident set behind them. */
+  async over(steps) {
+    const start = performance.now();
+    for (let left = steps; left > 0; left--) await this.time("next");
+    const status = readFileSync(`/proc/${String(this.child.pid)}/status`, "utf8");
+    const peakBytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024;
+    return { milliseconds: performance.now() - start, peakBytes };
   }
 
   async quit() {
@@ -60,9 +70,12 @@ async function plan(bench) {
 async function stepMemory(bench) {
   const steps = bench.quick ? 5 : 30;
   const commands = bench.folder("memory-commands", { commands: `${"next\n".repeat(steps + 1)}quit\n` });
-  const measure = (name, bytes) => {
+  const printing = (name, bytes, count) => {
     const run = `RUN yes "$(head -c 90 /dev/zero | tr '\\0' x)" | head -c ${bytes}`;
-    const context = bench.folder(name, { Dockerfile: `FROM busybox:latest\n${`${run}\n`.repeat(steps)}` });
+    return bench.folder(name, { Dockerfile: `FROM busybox:latest\n${`${run}\n`.repeat(count)}` });
+  };
+  const measure = (name, bytes) => {
+    const context = printing(name, bytes, steps);
     const args = ["--step", "--no-cache", "--progress=plain", "-x", `${commands}/commands`, context];
     return () => bench.dfdebugBuild(args, { memory: true, expected: [0, 130] });
   };
@@ -71,6 +84,16 @@ async function stepMemory(bench) {
     "1 kB a step": measure("memory-little", 1_000),
     "1 MB a step": measure("memory-much", 1_000_000),
   });
+  // Flat, where what steps printed is not kept: the memory of one session, behind more and more of it.
+  const stepped = new Stepped(bench, printing("memory-flat", 1_000_000, 42), "--no-cache");
+  await stepped.stop();
+  await bench.compare("memory of one session that steps over 1 MB of output each", 1, {
+    "behind step 5": () => stepped.over(5),
+    "behind step 10": () => stepped.over(5),
+    "behind step 20": () => stepped.over(10),
+    ...(!bench.quick && { "behind step 40": () => stepped.over(20) }),
+  });
+  await stepped.quit();
 }
 
 export const benchmarks = { step, plan, "step-memory": stepMemory };

@@ -16,7 +16,8 @@ export interface FailureCard {
   readonly meaning: string | undefined;
   /** In one line; undefined where the exit code says it all. */
   readonly message: string | undefined;
-  readonly copy: readonly string[];
+  /** What was not found, or which trigger failed. */
+  readonly cause: readonly string[];
   /** The last lines of output. */
   readonly log: readonly string[];
   /** Lines of output in all. */
@@ -45,7 +46,7 @@ export function failureCard(
     exitCode,
     meaning: exitCode === undefined ? undefined : failure.outOfMemory ? "out of memory" : exitCodeMeaning(exitCode),
     message: exitCode === undefined && !copy ? failure.message : undefined,
-    copy: copy ? copyLines(copy) : [],
+    cause: [...(copy ? copyLines(copy) : []), ...(failure.trigger ? triggerLines(step, failure.trigger) : [])],
     log: telling(recent),
     logTotal: logs.total(step),
     advice: copy ? [] : adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode),
@@ -71,6 +72,15 @@ function telling(lines: readonly string[]): string[] {
 
 const noise = /^npm (?:notice|error A complete log|error *$)|^\s*$/;
 const blame = /\b(?:error|E:|fatal|FAILED|failed|cannot|not found|denied)\b/i;
+
+/** Where a trigger comes from that failed, in sentences. */
+function triggerLines(step: Step, trigger: Instruction): string[] {
+  const image = step.instruction.args[0]?.text ?? "the base image";
+  return [
+    `An ONBUILD trigger of ${image} failed: ${trigger.text}`,
+    "It stands in that image's Dockerfile, not in this one: change it there, or FROM another image.",
+  ];
+}
 
 /** Why a COPY or ADD found nothing, in sentences. */
 function copyLines(copy: CopyDiagnosis): string[] {

@@ -16,9 +16,19 @@ export interface LogLimits {
   readonly characters: number;
   /** UTF-16 units of one line; the middle of a longer one is left out. */
   readonly lineCharacters: number;
+  /** Steps, those that began to print last, of which this much is remembered. */
+  readonly steps: number;
+  /** Lines of every other step. */
+  readonly olderLines: number;
 }
 
-const defaultLimits: LogLimits = { lines: 2_000, characters: 1 << 20, lineCharacters: 8_192 };
+const defaultLimits: LogLimits = {
+  lines: 2_000,
+  characters: 1 << 20,
+  lineCharacters: 8_192,
+  steps: 4,
+  olderLines: 100,
+};
 
 /** One line of a step's output as a terminal would show it at the end, without its line break. Untrusted text. */
 export interface LogLine {
@@ -38,7 +48,10 @@ export class LogBuffer {
   append(step: Step, stream: 1 | 2, data: Uint8Array): void {
     const key = stepKey(step);
     let log = this.steps.get(key);
-    if (!log) this.steps.set(key, (log = new StepLog(this.limits)));
+    if (!log) {
+      this.steps.set(key, (log = new StepLog(this.limits)));
+      for (const older of [...this.steps.values()].slice(0, -this.limits.steps)) older.shrink(this.limits.olderLines);
+    }
     log.append(stream, data);
   }
 
@@ -94,6 +107,18 @@ class StepLog {
       .map((stream) => ({ stream, text: this.partial[stream].shown() }));
     const from = Math.max(this.start, this.kept.length + open.length - count);
     return [...this.kept.slice(from), ...open].slice(-count);
+  }
+
+  /** Forgets all but the last lines. */
+  shrink(lines: number): void {
+    if (this.kept.length - this.start <= lines) return;
+    // Pieces of a text keep all of it: what is to stay small is copied.
+    this.kept = this.kept.slice(-lines).map(({ stream, text }) => ({
+      stream,
+      text: Buffer.from(text, "utf16le").toString("utf16le"),
+    }));
+    this.start = 0;
+    this.characters = this.kept.reduce((sum, { text }) => sum + text.length, 0);
   }
 
   private keep(line: LogLine): void {

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import type { ImageConfig, StepConfiguration } from "../dockerfile/config.js";
-import type { Dockerfile, PlannedStep } from "../dockerfile/syntax.js";
+import type { Dockerfile, Instruction, PlannedStep } from "../dockerfile/syntax.js";
 import type { EngineError } from "../errors.js";
 
 export type { ImageConfig, StepConfiguration } from "../dockerfile/config.js";
@@ -161,6 +161,8 @@ export interface StepFailure {
   readonly outOfMemory: boolean;
   /** For COPY and ADD: what was looked for and why it was not found. */
   readonly copy: CopyDiagnosis | undefined;
+  /** For FROM: the base image's ONBUILD trigger that failed, which `before` and `openContainer` of the step are about then. */
+  readonly trigger?: Instruction | undefined;
   /** What the failed step left behind can be opened; the reason where not. */
   readonly dirty: { readonly available: true } | { readonly available: false; readonly reason: string };
 }

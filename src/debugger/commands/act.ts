@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { isTypedStrictly, strictOptions } from "../../dockerfile/edit.js";
+import type { Instruction } from "../../dockerfile/syntax.js";
 import type { StepContainer } from "../../engine/engine.js";
 import { UsageError } from "../../errors.js";
 import { copyOut } from "../copy-out.js";
@@ -118,12 +119,13 @@ export async function openShell(
   });
   const { toolbox } = container;
   if (toolbox.available === false) await io.print([tone("dim", `No toolbox: ${toolbox.reason}. ${toolbox.hint}`)]);
-  const isTyped = step.instruction.keyword === "RUN" && !options.outside && stopped.at === "before";
-  await io.print(...introduction(context, options, container, isTyped), "");
+  const instruction = stopped.failure?.trigger ?? step.instruction;
+  const isTyped = instruction.keyword === "RUN" && !options.outside && stopped.at === "before";
+  await io.print(...introduction(context, options, container, isTyped ? instruction : undefined), "");
   const place = stopped.at === "after" ? "end" : `step ${String(step.number)}`;
   const outcome = await terminal.shell(container, {
     label: options.outside ? `toolbox ${stopped.at === "after" ? "end" : String(step.number)}` : place,
-    typed: isTyped ? step.instruction : undefined,
+    typed: isTyped ? instruction : undefined,
     signal,
   });
   await io.print("");
@@ -134,7 +136,7 @@ function introduction(
   { stopped }: CommandContext,
   options: { dirty: boolean; outside: boolean },
   { environment, toolbox }: StepContainer,
-  isTyped: boolean,
+  instruction: Instruction | undefined,
 ): Line[] {
   const where =
     stopped.at === "after" ? "the final filesystem" : `the filesystem before step ${String(stopped.step.number)}`;
@@ -148,9 +150,9 @@ function introduction(
     : stopped.at === "after"
       ? "Shell on the final filesystem"
       : `Shell on the last good layer (before step ${String(stopped.step.number)})`;
-  const isStrict = isTyped && isTypedStrictly(stopped.step.instruction, environment.shell);
+  const isStrict = instruction && isTypedStrictly(instruction, environment.shell);
   const how = isStrict ? `typed with SHELL's -${strictOptions(environment.shell)}` : "typed";
-  const typed = isTyped ? ` The instruction is ${how}; Enter runs it.` : "";
+  const typed = instruction ? ` The instruction is ${how}; Enter runs it.` : "";
   return [
     dim(`${lead}: user ${environment.user || "root"}, ${environment.cwd}.${typed}`),
     dim(`${toolbox.available ? "Tools are in /.dfdebug/bin. " : ""}Leave with exit: (dfdebug) follows.`),

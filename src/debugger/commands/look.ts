@@ -161,7 +161,7 @@ export const lookCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "logs [STEP]",
     summary: "print what a step printed",
-    help: "The output of the step, or of another one, as far as it is remembered (the last 2,000 lines).",
+    help: "The output of the step, or of another one, as far as it is remembered: the last 2,000 lines, and of steps before the last four that printed something the last 100.",
     completes: ["spec"],
     async run(context, args) {
       const { session, stopped, io } = context;

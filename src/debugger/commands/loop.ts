@@ -35,7 +35,7 @@ export interface LoopOptions {
   /** `--watch`: resolves with what changed on disk; commands are asked for where it is interrupted. */
   readonly watch: Watch | undefined;
   /** A command that may not fail has failed: gives what ends the session, undefined where somebody else goes on. */
-  scriptFailed?(command: string, error: DfdebugError): DfdebugError | undefined;
+  scriptFailed?(command: string, error: DfdebugError): Promise<DfdebugError | undefined>;
   /** Shows a stop, and does what is to be done there without being asked. */
   atStop(stopped: StoppedState): Promise<void>;
 }
@@ -71,7 +71,7 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
       if (text === "" || text.startsWith("#")) continue;
       repeated = findCommand(words(text)[0] ?? "")?.repeats ? text : "";
       const failed = await executeLine(context, text);
-      const final = failed && !line.mayFail ? options.scriptFailed?.(text, failed) : undefined;
+      const final = failed && !line.mayFail ? await options.scriptFailed?.(text, failed) : undefined;
       if (final) await session.terminate(final);
     } else if (line.kind === "leave") await executeLine(context, "quit");
     else if (line.kind === "end") {

@@ -56,11 +56,20 @@ export class Script {
     }
   }
 
-  /** What ended the script. */
-  failure(command: string, error: DfdebugError): UsageError {
-    return new UsageError(`${this.name}, line ${String(this.number)}: ${command}: ${error.message}`, {
+  /** What ended the script, and how much of it was not run. Reads it to its end. */
+  async failure(command: string, error: DfdebugError): Promise<UsageError> {
+    const line = this.number;
+    let left = 0;
+    while ((await this.command()).kind === "line") left += 1;
+    const skipped =
+      left === 0
+        ? "It was the last command."
+        : left === 1
+          ? "The command behind it was not run."
+          : `The ${String(left)} commands behind it were not run.`;
+    return new UsageError(`${this.name}, line ${String(line)}: ${command}: ${error.message}`, {
       code: "SCRIPT_FAILED",
-      hint: "The commands behind it were not run. A line with - in front may fail.",
+      hint: `${skipped} A line with - in front may fail.`,
       cause: error,
     });
   }

@@ -155,7 +155,13 @@ export class BuildkitBuild implements Build {
   }
 
   before(step: Step, options: { signal?: AbortSignal }): Promise<Ref> {
-    return this.planned.state(this.source, this.planned.place(step).before, step, "before", options.signal);
+    return this.planned.state(
+      this.source,
+      this.failures.place(step, this.planned).before,
+      step,
+      "before",
+      options.signal,
+    );
   }
 
   after(step: Step, options: { signal?: AbortSignal }): Promise<Ref> {
@@ -167,7 +173,7 @@ export class BuildkitBuild implements Build {
     const solved = this.failures.of(step);
     const { config } = await this.planned.configuration(this.solve.solver, step, "before");
     options.signal?.throwIfAborted();
-    const rootId = solved && dirtyRootId(this.planned, step, solved);
+    const rootId = solved && dirtyRootId(this.failures.place(step, this.planned), solved);
     return new DirtyState(rootId ?? "", config, () => this.openContainer(step, { state: "dirty", view: "inside" }));
   }
 
@@ -195,14 +201,16 @@ export class BuildkitBuild implements Build {
     const failure = this.failures.of(step);
     if (options.state === "dirty") this.failures.requireDirty(step);
     const when = options.state === "after" ? "after" : "before";
+    const place = this.failures.place(step, this.planned);
     const [toolbox, state] = await Promise.all([
       this.toolbox.mount(options.signal),
-      this.planned.state(this.source, this.planned.place(step)[when], step, when, options.signal),
+      this.planned.state(this.source, place[when], step, when, options.signal),
     ]);
     const spec = await containerSpec({
       planned: this.planned,
       solver: this.solve.solver,
       step,
+      place,
       state,
       when,
       failure: options.state === "dirty" ? failure : undefined,

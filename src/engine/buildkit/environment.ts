@@ -15,6 +15,7 @@ import { edge, type Vertex } from "./graph.js";
 import type { PlannedGraph } from "./planned-graph.js";
 import type { SolvedFailure, Solver } from "./solver.js";
 import type { BuildkitState } from "./state.js";
+import type { StepPlace } from "./step-map.js";
 
 /** PATH where an image sets none (docker's default for Linux). */
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -93,6 +94,7 @@ export async function containerSpec(input: {
   planned: PlannedGraph;
   solver: Solver;
   step: Step;
+  place: StepPlace;
   /** What the container is opened on. */
   state: BuildkitState;
   /** Whose configuration it has: the one before the step, or the one behind it. */
@@ -104,8 +106,8 @@ export async function containerSpec(input: {
   capabilities: EngineCapabilities;
   signal: AbortSignal | undefined;
 }): Promise<ContainerSpec> {
-  const { planned, step, state, toolbox, view, when } = input;
-  const { vertex } = planned.place(step);
+  const { planned, place, step, state, toolbox, view, when } = input;
+  const { vertex } = place;
   const op = vertex?.op.op;
   // Behind a RUN nothing of what its own process had is left.
   const run = op?.$case === "exec" && when === "before" ? op.value : undefined;
@@ -199,8 +201,8 @@ async function mountsOf(
 }
 
 /** BuildKit's id of the filesystem that a failed step left; undefined where it left none. */
-export function dirtyRootId(planned: PlannedGraph, step: Step, failure: SolvedFailure): string | undefined {
-  const op = planned.place(step).vertex?.op.op;
+export function dirtyRootId({ vertex }: StepPlace, failure: SolvedFailure): string | undefined {
+  const op = vertex?.op.op;
   if (op?.$case !== "exec") return dirtyRoot(failure);
   const root = op.value.mounts.findIndex((mount) => mount.dest === "/");
   return failure.error.solve?.mountIDs[root];

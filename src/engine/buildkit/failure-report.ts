@@ -6,11 +6,13 @@ import {
   type ErrorDetails,
   type ErrorRange,
 } from "../../errors.js";
-import type { Dockerfile } from "../../dockerfile/syntax.js";
+import { parseInstruction } from "../../dockerfile/parse.js";
+import type { Dockerfile, Instruction } from "../../dockerfile/syntax.js";
 import type { BuildRequest, EngineCapabilities, Step, StepFailure } from "../engine.js";
 import { contextFailure } from "./context-failure.js";
 import { diagnoseCopyStep } from "./copy-diagnosis.js";
 import { diskFull, diskFullHint, type CallError } from "./failures.js";
+import type { Vertex } from "./graph.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { AskedRegistries } from "./registry-failure.js";
 import type { SolvedFailure } from "./solver.js";
@@ -19,6 +21,8 @@ import type { SolvedFailure } from "./solver.js";
 export async function describeFailure(input: {
   solved: SolvedFailure;
   step: Step;
+  /** For FROM: the op of the base image's ONBUILD trigger that failed. */
+  trigger: Vertex | undefined;
   planned: PlannedGraph;
   source: StateSource;
   request: BuildRequest;
@@ -28,7 +32,7 @@ export async function describeFailure(input: {
   signal: AbortSignal | undefined;
 }): Promise<StepFailure> {
   const { error } = input.solved;
-  const isRun = input.step.instruction.keyword === "RUN";
+  const isRun = input.step.instruction.keyword === "RUN" || input.trigger?.op.op?.$case === "exec";
   const words = input.streamError || error.message;
   const exitCode = isRun ? (error.exitCode ?? exitCodeIn(words)) : undefined;
   const isCopy = input.step.instruction.keyword === "COPY" || input.step.instruction.keyword === "ADD";
@@ -41,8 +45,20 @@ export async function describeFailure(input: {
     exitCode,
     outOfMemory: /out of memory|OOM/i.test(words),
     copy: isCopy ? await diagnoseCopyStep(input, words) : undefined,
+    trigger: input.trigger && triggerInstruction(input.trigger),
     dirty: dirtyOf(input.solved.error, input.capabilities),
   };
+}
+
+/** The instruction of an op that an ONBUILD trigger made; undefined where the op's name does not hold it. */
+function triggerInstruction({ name }: Vertex): Instruction | undefined {
+  const text = name.replace(/^(?:\[[^\]]*\]\s*)+/, "");
+  try {
+    return parseInstruction(text, { file: "ONBUILD" });
+  } catch (error) {
+    if (error instanceof DockerfileError) return undefined;
+    throw error;
+  }
 }
 
 function dirtyOf(error: CallError, capabilities: EngineCapabilities): StepFailure["dirty"] {

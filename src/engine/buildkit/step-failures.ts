@@ -6,6 +6,8 @@ import { describeFailure } from "./failure-report.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { SolvedFailure } from "./solver.js";
 import type { StatusReader } from "./status.js";
+import type { Vertex } from "./graph.js";
+import type { StepPlace } from "./step-map.js";
 
 /** What a report is made from. */
 export interface FailureContext {
@@ -18,10 +20,18 @@ export interface FailureContext {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Whose failure it is, and the op that failed. */
+interface Blamed {
+  readonly step: Step;
+  readonly digest: string;
+}
+
 /** What failed in one build: whose failure it is, and what is to be said and opened of it. */
 export class StepFailures {
   private readonly status: StatusReader;
   private readonly solved = new Map<number, SolvedFailure>();
+  /** The ops of base images' ONBUILD triggers that failed, by their FROM. */
+  private readonly triggers = new Map<number, Vertex>();
   private readonly reports = new Map<number, StepFailure>();
   /** Of the open solve, in any plan: digests of ops, and the texts of their instructions. */
   private readonly keptByEngine = new Set<string>();
@@ -33,6 +43,13 @@ export class StepFailures {
   /** How a step of this plan failed. */
   of(step: Step): SolvedFailure | undefined {
     return this.solved.get(step.number);
+  }
+
+  /** Where a step stands; a FROM whose base image has a trigger that failed, where that one does. */
+  place(step: Step, planned: PlannedGraph): StepPlace {
+    const place = planned.place(step);
+    const trigger = this.triggers.get(step.number);
+    return trigger ? { ...place, before: planned.graph.baseOf(trigger), vertex: trigger } : place;
   }
 
   /** Whether the engine would give a failure again, without running anything, in place of one of these steps. */
@@ -47,6 +64,7 @@ export class StepFailures {
   /** Another plan, with other numbers; the engine keeps what failed all the same. */
   forgetPlan(): void {
     this.solved.clear();
+    this.triggers.clear();
     this.reports.clear();
   }
 
@@ -61,18 +79,22 @@ export class StepFailures {
     const { status } = this;
     const { planned, wanted, capabilities, ...rest } = context;
     log("buildkit", "step failed", { code: solved.error.code });
-    const step = await this.blame(solved.error, planned, wanted);
-    if (!step) return undefined;
-    const digest = planned.place(step).vertex?.digest ?? solved.error.vertex;
+    const blamed = await this.blame(solved.error, planned, wanted);
+    if (!blamed) return undefined;
+    const { step } = blamed;
+    const digest = planned.place(step).vertex?.digest ?? blamed.digest;
+    const trigger = step.instruction.keyword === "FROM" ? triggerOp(planned.graph.vertex(digest)) : undefined;
     if (digest) await status.until(() => status.ended(digest) !== undefined, 300);
     status.finishStep(step, "failed", 0);
     this.solved.set(step.number, solved);
+    if (trigger) this.triggers.set(step.number, trigger);
     if (digest) this.keptByEngine.add(digest);
     this.keptByEngine.add(step.instruction.source);
     const failure = await describeFailure({
       ...rest,
       solved,
       step,
+      trigger,
       planned,
       streamError: digest && status.ended(digest)?.error,
       capabilities: await capabilities,
@@ -97,18 +119,26 @@ export class StepFailures {
   }
 
   /** The step that an error is about: by the vertex in its details, else (20.10) by the vertex that the stream says failed. */
-  private async blame(error: CallError, planned: PlannedGraph, wanted: Step | undefined): Promise<Step | undefined> {
+  private async blame(error: CallError, planned: PlannedGraph, wanted: Step | undefined): Promise<Blamed | undefined> {
     const { status } = this;
     const pick = (digest: string): Step | undefined => {
       const steps = planned.stepsOf(digest);
       return (wanted && steps.includes(wanted) ? wanted : steps[0]) ?? planned.userOf(digest);
     };
-    if (error.vertex) return pick(error.vertex);
+    if (error.vertex) {
+      const step = pick(error.vertex);
+      return step && { step, digest: error.vertex };
+    }
     await status.until(() => status.failed().some((digest) => pick(digest)), 1000);
     for (const digest of status.failed()) {
       const step = pick(digest);
-      if (step) return step;
+      if (step) return { step, digest };
     }
     return undefined;
   }
+}
+
+/** An op of a base image that its trigger made: everything but the image itself. */
+function triggerOp(vertex: Vertex | undefined): Vertex | undefined {
+  return vertex && vertex.op.op?.$case !== "source" ? vertex : undefined;
 }

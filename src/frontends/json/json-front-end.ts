@@ -39,7 +39,7 @@ export async function runJsonFrontEnd(session: DebugSession, options: JsonOption
       io: writer,
       signal: () => (options.signal ? AbortSignal.any([options.signal, session.lost]) : session.lost),
       next: async () => (await options.script?.command(session.lost)) ?? { kind: "end" },
-      scriptFailed: (command, error) => options.script?.failure(command, error),
+      scriptFailed: async (command, error) => options.script?.failure(command, error),
       atStop: async (stopped) => {
         for (const command of options.execCommands) await writer.exec(stopped, command);
       },

@@ -27,7 +27,7 @@ export function cardLines(
     lines.push(`  ${style.red(`exit code ${String(card.exitCode)}`)}${meaning}`);
   }
   if (card.message !== undefined) lines.push(...sentence(card.message, "  ", "  ", style.red));
-  for (const line of card.copy) lines.push(...sentence(line, "  ", "  "));
+  for (const line of card.cause) lines.push(...sentence(line, "  ", "  "));
   for (const line of card.advice) lines.push(...sentence(line, `  ${style.yellow(style.symbols.warning)} `, "    "));
   if (card.attempt !== undefined) lines.push(...sentence(card.attempt, "  ", "  ", style.dim));
   lines.push("");

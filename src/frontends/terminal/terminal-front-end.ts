@@ -63,6 +63,8 @@ class TerminalFrontEnd {
   private readonly console: Console | undefined;
   private script: ScriptConsole | undefined;
   private progress: Progress | undefined;
+  /** False while a diagnostic runs: nothing stands between it and its output. */
+  private showsProgress = true;
   /** Interrupts the command that runs at a stop. */
   private command = new AbortController();
   /** What the last shell was opened at: one opens by itself once at each instruction that fails, in each of its forms. */
@@ -160,9 +162,12 @@ class TerminalFrontEnd {
   }
 
   /** A script that cannot go on gives the prompt, where somebody sits there. */
-  private scriptFailed(command: string, error: DfdebugError): DfdebugError | undefined {
+  private async scriptFailed(command: string, error: DfdebugError): Promise<DfdebugError | undefined> {
     this.script = undefined;
-    return this.console ? undefined : this.options.script?.failure(command, error);
+    const failure = await this.options.script?.failure(command, error);
+    if (!this.console || !failure) return failure;
+    await this.console.error(failure);
+    return undefined;
   }
 
   private event(event: SessionEvent): void {
@@ -173,7 +178,8 @@ class TerminalFrontEnd {
         `Step ${String(event.step.number)} could not be kept: ${sanitizeLine(event.message)}\n`,
       );
     }
-    if (this.options.progress === "quiet" || event.type === "kept" || event.type === "notKept") return;
+    if (!this.showsProgress || this.options.progress === "quiet" || event.type === "kept" || event.type === "notKept")
+      return;
     this.progress ??= this.makeProgress();
     this.progress.take(event);
   }
@@ -247,7 +253,10 @@ class TerminalFrontEnd {
     const [out, err] = [new StreamPrinter(write(stdout)), new StreamPrinter(write(stderr))];
     const output = { stdout: (data: Uint8Array) => out.stdout(data), stderr: (data: Uint8Array) => err.stderr(data) };
     const state = stopped.at === "after" ? "after" : "clean";
-    const code = await runAtStep(this.session.build, stopped.step, command, output, { signal, state });
+    this.showsProgress = false;
+    const code = await runAtStep(this.session.build, stopped.step, command, output, { signal, state }).finally(() => {
+      this.showsProgress = true;
+    });
     await Promise.all([out.end(), err.end()]);
     if (code !== 0) stderr.write(`${style.dim(`(exit code ${String(code)})`)}\n`);
   }
