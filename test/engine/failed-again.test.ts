@@ -67,7 +67,9 @@ COPY --from=tools /tool /
     ).toEqual([1, 2, 3, 4, 5].map((count) => `attempt ${String(count)}\n`));
     // Where the context was read again an engine may look the step up anew, and say that it is cached.
     for (const number of [2, 5])
-      expect(statuses(events, number).filter((status) => status !== "started" && status !== "cached")).toEqual(["done"]);
+      expect(statuses(events, number).filter((status) => status !== "started" && status !== "cached")).toEqual([
+        "done",
+      ]);
     try {
       // Only what the last attempt made is in the image, and docker finds every step of it in its cache.
       expect(docker(engine, "run", "--rm", id, "sh", "-c", "ls -d /try*; cat /tool")).toBe(`/try5\n${id}`);
