@@ -25,7 +25,7 @@ function commandsOf(command: Command, path: readonly string[] = []): { path: rea
 
 function flagsOf(command: Command): string[] {
   return command.options
-    .filter((option: Option) => !option.hidden)
+    .filter(isShown)
     .flatMap((option) =>
       [option.long, option.short].filter((flag): flag is string => flag !== undefined && flag !== null),
     );
@@ -34,48 +34,51 @@ function flagsOf(command: Command): string[] {
 function bash(program: Command): string {
   const cases = commandsOf(program).map(({ path, command }) => {
     const words = [...flagsOf(command), "--help", ...command.commands.map((child) => child.name())].join(" ");
-    return `    "${path.join(" ")}") words="${words}" ;;`;
+    return `    "${path.join(" ")}") candidates="${words}" ;;`;
   });
   const values = new Map<string, readonly string[]>();
   for (const { command } of commandsOf(program))
     for (const option of command.options)
       if (option.argChoices && option.long) values.set(option.long, option.argChoices);
   const choices = [...values].map(
-    ([flag, options]) => `    ${flag}) COMPREPLY=($(compgen -W "${options.join(" ")}" -- "$cur")); return ;;`,
+    ([flag, options]) =>
+      `    ${flag}) COMPREPLY=($(compgen -P "$prefix" -W "${options.join(" ")}" -- "$cur")); return ;;`,
   );
   const top = program.commands.map((child) => child.name()).join(" ");
   return `_dfdebug() {
-  local cur prev path words word
+  # Not "path" and "words": zsh has variables of these names.
+  local cur prev command candidates word prefix=
   cur=\${COMP_WORDS[COMP_CWORD]}
   prev=\${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
-  # Readline takes --flag=value apart at the sign.
-  if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=\${COMP_WORDS[COMP_CWORD-2]}; fi
+  # Readline takes --flag=value apart at the sign; zsh does not.
+  if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=\${COMP_WORDS[COMP_CWORD-2]}
+  elif [[ $cur == --*=* ]]; then prev=\${cur%%=*}; cur=\${cur#*=}; prefix="$prev="; fi
   case $prev in
     completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur")); return ;;
 ${choices.join("\n")}
     --target)
       local file=Dockerfile i
       for ((i = 1; i < COMP_CWORD; i++)); do [[ \${COMP_WORDS[i]} == -f || \${COMP_WORDS[i]} == --file ]] && file=\${COMP_WORDS[i+1]}; done
-      [[ -r $file ]] && COMPREPLY=($(compgen -W "$(sed -n 's/^[Ff][Rr][Oo][Mm] .* [Aa][Ss] *\\([^ ]*\\).*/\\1/p' "$file")" -- "$cur"))
+      [[ -r $file ]] && COMPREPLY=($(compgen -P "$prefix" -W "$(sed -n 's/^[Ff][Rr][Oo][Mm] .* [Aa][Ss] *\\([^ ]*\\).*/\\1/p' "$file")" -- "$cur"))
       return ;;
-    -f|--file|--iidfile|--metadata-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    -f|--file|--iidfile|--metadata-file) COMPREPLY=($(compgen -P "$prefix" -f -- "$cur")); return ;;
   esac
-  path=
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  command=
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
     [[ $word == -* ]] && continue
-    case "$path $word" in
+    case "$command $word" in
 ${commandsOf(program)
-  .map(({ path }) => `      "${[...path.slice(0, -1)].join(" ")} ${path.at(-1) ?? ""}") path="${path.join(" ")}" ;;`)
+  .map(({ path }) => `      "${[...path.slice(0, -1)].join(" ")} ${path.at(-1) ?? ""}") command="${path.join(" ")}" ;;`)
   .join("\n")}
     esac
   done
-  words="${top} ${flagsOf(program).join(" ")}"
-  case $path in
+  candidates="${top} ${flagsOf(program).join(" ")}"
+  case $command in
 ${cases.join("\n")}
   esac
-  if [[ $cur == -* || -z $path || "$path" == toolbox ]]; then
-    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  if [[ $cur == -* || -z $command || "$command" == toolbox ]]; then
+    COMPREPLY=($(compgen -W "$candidates" -- "$cur"))
   else
     COMPREPLY=($(compgen -f -- "$cur"))
   fi
@@ -85,26 +88,18 @@ complete -o filenames -F _dfdebug dfdebug
 }
 
 function fish(program: Command): string {
-  const lines = ["complete -c dfdebug -f"];
+  const lines = [
+    "complete -c dfdebug -f",
+    ...program.options.filter(isShown).map((option) => fishOption(option, "__fish_use_subcommand")),
+  ];
   for (const child of program.commands)
     lines.push(
       `complete -c dfdebug -n __fish_use_subcommand -a ${child.name()} -d ${quoted(child.summary() || child.description())}`,
     );
   for (const { path, command } of commandsOf(program)) {
-    const condition = `__fish_seen_subcommand_from ${path.at(-1) ?? ""}`;
-    for (const option of command.options) {
-      const long = option.long ? ` -l ${option.long.slice(2)}` : "";
-      const short = option.short ? ` -s ${option.short.slice(1)}` : "";
-      const value =
-        option.long === "--target"
-          ? ` -x -a ${quoted("(sed -n 's/^[Ff][Rr][Oo][Mm] .* [Aa][Ss] *\\([^ ]*\\).*/\\1/p' Dockerfile 2>/dev/null)")}`
-          : option.argChoices
-            ? ` -x -a ${quoted(option.argChoices.join(" "))}`
-            : option.required
-              ? " -r"
-              : "";
-      lines.push(`complete -c dfdebug -n ${quoted(condition)}${long}${short}${value} -d ${quoted(option.description)}`);
-    }
+    const condition =
+      path.map((name) => `__fish_seen_subcommand_from ${name}`).join("; and ") + notBelow(program, path);
+    for (const option of command.options.filter(isShown)) lines.push(fishOption(option, condition));
     if (path.length === 1)
       for (const child of command.commands)
         lines.push(`complete -c dfdebug -n ${quoted(condition)} -a ${child.name()} -d ${quoted(child.description())}`);
@@ -112,6 +107,32 @@ function fish(program: Command): string {
   }
   lines.push("complete -c dfdebug -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'");
   return `${lines.join("\n")}\n`;
+}
+
+/** `toolbox build` has the word of `build` in it, too. */
+function notBelow(program: Command, path: readonly string[]): string {
+  const parents = program.commands.filter((parent) => parent.commands.some((child) => child.name() === path[0]));
+  return path.length > 1
+    ? ""
+    : parents.map((parent) => `; and not __fish_seen_subcommand_from ${parent.name()}`).join("");
+}
+
+function fishOption(option: Option, condition: string): string {
+  const long = option.long ? ` -l ${option.long.slice(2)}` : "";
+  const short = option.short ? ` -s ${option.short.slice(1)}` : "";
+  const value =
+    option.long === "--target"
+      ? ` -x -a ${quoted("(sed -n 's/^[Ff][Rr][Oo][Mm] .* [Aa][Ss] *\\([^ ]*\\).*/\\1/p' Dockerfile 2>/dev/null)")}`
+      : option.argChoices
+        ? ` -x -a ${quoted(option.argChoices.join(" "))}`
+        : option.required
+          ? " -r"
+          : "";
+  return `complete -c dfdebug -n ${quoted(condition)}${long}${short}${value} -d ${quoted(option.description)}`;
+}
+
+function isShown(option: Option): boolean {
+  return !option.hidden;
 }
 
 function quoted(text: string): string {
