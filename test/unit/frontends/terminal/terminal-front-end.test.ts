@@ -113,7 +113,8 @@ describe("the terminal front end", () => {
   it("says what a path that is not there may have been, and how many commands a script left", async () => {
     const script = [
       "-ls /x",
-      "until 4",
+      "next",
+      "next",
       "-cat /app/dept",
       "-ls /ap",
       "-cat /app/x/y",
