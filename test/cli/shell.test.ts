@@ -66,6 +66,33 @@ describeEngines("a failing step in a terminal", (engine) => {
     expect(await terminal.exited).toBe(0);
   });
 
+  it.each([
+    ["dash", "debian:bookworm-slim", ""],
+    ["bash", "debian:bookworm-slim", 'SHELL ["/bin/bash", "-euo", "pipefail", "-c"]\n'],
+    ["busybox ash", "busybox:latest", ""],
+  ])("takes lines that were pasted into %s as what made the instruction work", async (_name, image, shell) => {
+    dockerfile(`FROM ${image}\n${shell}RUN echo one; cat /x\n`);
+    await using terminal = new Terminal(engine, ["build", "."], folder);
+    const typed = shell === "" ? "echo one; cat /x" : "(set -e; echo one; cat /x)";
+    const prompt = shell === "" ? "step 2 / $ " : "step 3 / # ";
+    await terminal.expect(prompt + typed);
+    terminal.type("\x15");
+    const paste = "if true; then\n  echo data > /x\nfi\nmkdir /y";
+    terminal.type(shell === "" ? `${paste}\r` : `\x1b[200~${paste}\x1b[201~\r`);
+    await terminal.expect("mkdir /y");
+    await terminal.expect(prompt);
+    terminal.type(`${typed}\r`);
+    await terminal.expect("data");
+    terminal.type("exit\r");
+    const prepared =
+      shell === "" ? "if true; then echo data > /x; fi && mkdir /y" : "{ if true; then echo data > /x; fi; mkdir /y; }";
+    await terminal.expect(`\`${prepared} && { echo one; cat /x; }\` ended with 0 there.`);
+    terminal.type("n\r");
+    await terminal.expect("(dfdebug) ");
+    terminal.type("q\r");
+    expect(await terminal.exited).toBe(1);
+  });
+
   it("gives dash a line editor, and the exact environment", async () => {
     dockerfile("FROM debian:bookworm-slim\nARG WHO=arg-value\nENV KIND=env-value\nWORKDIR /work\nRUN false $WHO\n");
     await using terminal = new Terminal(engine, ["build", "."], folder);

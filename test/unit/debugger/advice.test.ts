@@ -27,6 +27,13 @@ describe("advice", () => {
     expect(advice(run, line)).toContain(expected);
   });
 
+  it("takes Permission denied for a missing execute bit with exit code 126 only", () => {
+    expect(advice("./run.sh", "/bin/sh: ./run.sh: Permission denied", 126)).toContain("execute bit");
+    const written = advice("echo a > /b", "/bin/sh: 1: cannot create /b: Permission denied", 2);
+    expect(written).toContain("/b is not for this step's user");
+    expect(written).not.toContain("execute bit");
+  });
+
   it("says nothing of what it does not know", () => {
     expect(advice("x", "something went wrong")).toBe("");
   });

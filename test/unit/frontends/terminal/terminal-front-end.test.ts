@@ -110,6 +110,33 @@ describe("the terminal front end", () => {
     expect(out.text.replace("write /app/deps 1RUN ", "")).toBe(scripted.out.text);
   });
 
+  it("says what a path that is not there may have been, and how many commands a script left", async () => {
+    const script = [
+      "-ls /x",
+      "next",
+      "next",
+      "-cat /app/dept",
+      "-ls /ap",
+      "-cat /app/x/y",
+      "break /[/",
+      "next",
+      "# no",
+      "q",
+    ];
+    const { result, out } = run(shop, { entry: true, script: scriptOf(script, { strict: true }) });
+    expect(await result).toMatchObject({
+      error: {
+        message: "commands, line 7: break /[/: /[/: not a regular expression",
+        hint: "The 2 commands behind it were not run. A line with - in front may fail.",
+      },
+    });
+    expect(out.text).toContain("Before its FROM a stage has no files");
+    expect(out.text).toContain("Did you mean /app/deps?");
+    expect(out.text).toContain("Did you mean /app?");
+    expect(out.text).toContain("/app is there, and has no x in it.");
+    expect(out.text).toContain("Unterminated character class");
+  });
+
   it("completes with Tab, and keeps what was typed for the next session", async () => {
     const first = run(shop, { entry: true, isTerminal: true });
     await first.out.expect("(dfdebug) ");

@@ -1,0 +1,17 @@
+import { expect, it } from "vitest";
+import { LogBuffer } from "../../../src/debugger/log-buffer.js";
+import { FakeBuild } from "../../support/fake-engine.js";
+
+it("remembers all of the steps that printed last, and the end of what others printed", () => {
+  const { steps } = new FakeBuild(`FROM scratch\n${"RUN true\n".repeat(6)}`);
+  const logs = new LogBuffer({ lines: 10, steps: 2, olderLines: 3 });
+  const text = Array.from({ length: 20 }, (_, line) => `line ${String(line)}\n`).join("");
+  for (const step of steps) logs.append(step, 1, Buffer.from(text));
+  expect(steps.map((step) => logs.lines(step).length)).toEqual([3, 3, 3, 3, 3, 10, 10]);
+  expect(steps.map((step) => logs.total(step))).toEqual(steps.map(() => 20));
+  const [first] = steps;
+  if (!first) throw new Error("no step");
+  expect(logs.lines(first).map((line) => line.text)).toEqual(["line 17", "line 18", "line 19"]);
+  logs.append(first, 2, Buffer.from("more\n"));
+  expect(logs.lines(first).at(-1)).toEqual({ stream: 2, text: "more" });
+});
