@@ -36,11 +36,21 @@ export class ConnectedEngine implements AsyncDisposable {
     const connection = this.connection();
     connection.catch(() => undefined);
     const [endpoint, { upgrade }] = await Promise.all([this.endpoint(), import("../docker/connection.js")]);
+    const refused = new Promise<never>((_resolve, reject) => {
+      const refuse = async ({ isPodman }: DockerConnection): Promise<void> => {
+        if (isPodman) reject((await import("../docker/errors.js")).noBuildkit(endpoint));
+      };
+      connection.then(refuse).catch(() => undefined);
+    });
+    refused.catch(() => undefined);
     const open: EngineTransport["upgrade"] = (path, headers, options) =>
       upgrade(endpoint, { protocol: "h2c", path, headers }, options);
-    let channel: Promise<Duplex> | undefined = open("/grpc", {}, { signal: this.io.signal });
+    const unused = new AbortController();
+    const signal = AbortSignal.any([this.io.signal, unused.signal]);
+    let channel: Promise<Duplex> | undefined = open("/grpc", {}, { signal });
     const first = channel.catch(() => undefined);
     this.lifetime.defer(async () => {
+      unused.abort();
       (await first)?.destroy();
     });
     // Both requests leave before the engine's modules are loaded, which takes as long as the answers.
@@ -51,7 +61,8 @@ export class ConnectedEngine implements AsyncDisposable {
         upgrade: (path, headers, options) => {
           const ready = path === "/grpc" ? channel : undefined;
           if (ready) channel = undefined;
-          return ready ?? open(path, headers, options);
+          // Podman never answers here: who it is, the other request says.
+          return Promise.race([ready ?? open(path, headers, options), refused]);
         },
       },
       version: async () => (await connection).engineVersion,

@@ -32,6 +32,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   ENGINE_DISK_FULL: "The engine's disk is full.",
   ENGINE_LACKS: "The engine cannot do what a flag asks for, and would ignore it.",
   ENGINE_LOST: "The connection to the engine was lost.",
+  ENGINE_NO_BUILDKIT: "The engine is Podman, or another one without a BuildKit to build with.",
   ENGINE_PERMISSION: "The engine's socket may not be used by this user.",
   ENGINE_REFUSED: "The engine refused a request.",
   ENGINE_SSH: "The engine cannot be reached through ssh.",

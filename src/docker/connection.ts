@@ -30,12 +30,15 @@ export class DockerConnection implements AsyncDisposable {
   readonly apiVersion: string;
   /** As the engine names itself in each answer: `20.10.24+dfsg1`; empty where it does not. */
   readonly engineVersion: string;
+  /** It is Podman, which answers the Docker Engine API and has no BuildKit: its /grpc takes the upgrade and stays silent. */
+  readonly isPodman: boolean;
   private readonly lifetime = new Lifetime();
 
-  private constructor(endpoint: DockerEndpoint, apiVersion: string, engineVersion: string) {
+  private constructor(endpoint: DockerEndpoint, apiVersion: string, server: EngineName) {
     this.endpoint = endpoint;
     this.apiVersion = apiVersion;
-    this.engineVersion = engineVersion;
+    this.engineVersion = server.version;
+    this.isPodman = server.isPodman;
   }
 
   /** Pings the engine and agrees on an API version. Rejects with EngineError. */
@@ -54,8 +57,8 @@ export class DockerConnection implements AsyncDisposable {
         code: "ENGINE_TOO_OLD",
         hint: `dfdebug needs API ${oldestApi}, Docker Engine 19.03 or later.`,
       });
-    const version = /Docker\/(\S+)/.exec(headers.get("server") ?? "")?.[1] ?? "";
-    return new DockerConnection(endpoint, compareVersions(offered, newestApi) < 0 ? offered : newestApi, version);
+    const agreed = compareVersions(offered, newestApi) < 0 ? offered : newestApi;
+    return new DockerConnection(endpoint, agreed, engineName(headers.get("server")));
   }
 
   /**
@@ -105,6 +108,19 @@ export class DockerConnection implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.lifetime[Symbol.asyncDispose]();
   }
+}
+
+/** What an engine says that it is. */
+export interface EngineName {
+  /** Empty where it does not say. */
+  readonly version: string;
+  readonly isPodman: boolean;
+}
+
+/** From the Server header of its answers: `Docker/28.5.2 (linux)`, `Libpod/4.3.1 (linux)`. */
+export function engineName(server: string | undefined): EngineName {
+  const [, name, version = ""] = /(Docker|Libpod)\/(\S+)/.exec(server ?? "") ?? [];
+  return { version, isPodman: name === "Libpod" };
 }
 
 /** The whole of an answer, as `connection.stream` gives it; undefined where it is empty. */

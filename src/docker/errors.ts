@@ -49,6 +49,17 @@ export function dialError(error: unknown, endpoint: DockerEndpoint): DfdebugErro
   );
 }
 
+/** Podman builds with Buildah; nothing there can be asked to stop before a step. */
+export function noBuildkit(endpoint: DockerEndpoint): EngineError {
+  return new EngineError(
+    `The engine at ${endpoint.host} (${endpoint.source}) is Podman, which has no BuildKit to build with`,
+    {
+      code: "ENGINE_NO_BUILDKIT",
+      hint: "dfdebug build needs Docker Engine 20.10 or later: name one with --host, --context or DOCKER_HOST. Containers and images of Podman can be looked into: dfdebug debug, ps, logs, exec.",
+    },
+  );
+}
+
 const tlsHint = "Check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem), or the context's TLS files.";
 
 function clientCertificate(endpoint: DockerEndpoint, cause: unknown): EngineError {

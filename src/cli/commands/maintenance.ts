@@ -79,7 +79,7 @@ async function examineEngine(engineFlags: EngineFlags, io: CliIo): Promise<Engin
   return {
     host: connection.endpoint.host,
     source: connection.endpoint.source,
-    version: connection.engineVersion,
+    version: `${connection.isPodman ? "Podman " : ""}${connection.engineVersion}`,
     apiVersion: connection.apiVersion,
     capabilities,
     buildkitProblem,
