@@ -5,17 +5,20 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeEngines, docker, expectNothingLeft } from "../support/engines.js";
-import { dfdebug } from "../support/run-dfdebug.js";
+import { dfdebug, startDfdebug } from "../support/run-dfdebug.js";
 
 describeEngines("dfdebug cp", (engine) => {
   const web = `cp-web-${randomBytes(4).toString("hex")}`;
@@ -96,6 +99,32 @@ describeEngines("dfdebug cp", (engine) => {
     const run = await dfdebug(engine, ["cp", "-", `${web}:/scratch`], { input: archive });
     expect(run.stderr).toContain("leads out of the destination");
     expect(run.code).toBe(1);
+  });
+
+  it.each([
+    ["in", "SIGINT"],
+    ["in", "SIGTERM"],
+    ["out", "SIGINT"],
+    ["out", "SIGTERM"],
+  ] as const)("leaves nothing half-written where copying %s is ended by %s", async (direction, signal) => {
+    const there = "/data/ended";
+    const here = mkdtempSync(join(folder, "ended-"));
+    // Holes: quickly made, and long in coming.
+    const big = join(folder, "big");
+    if (direction === "in") truncateSync((writeFileSync(big, ""), big), 8 * 2 ** 30);
+    const make = direction === "in" ? "" : "truncate -s 8G /data/big";
+    docker(engine, "exec", web, "sh", "-c", `rm -rf ${there}; mkdir ${there}; ${make}`);
+    const ends = direction === "in" ? [big, `${web}:${there}/big`] : [`${web}:/data/big`, join(here, "big")];
+    const run = startDfdebug(engine, ["cp", ...ends], { cwd: folder });
+    const written = (): string =>
+      direction === "in" ? docker(engine, "exec", web, "ls", "-A", there) : readdirSync(here).join();
+    // It is at work when something is there, under another name than the file's.
+    while (written() === "" && run.child.exitCode === null) await sleep(20);
+    expect(written()).toMatch(/^\.dfdebug-/);
+    run.child.kill(signal);
+    expect((await run.ended).code).toBe(130);
+    expect(written()).toBe("");
+    expectNothingLeft(engine);
   });
 
   it("copies into and out of a stopped container, and out of an image", async () => {

@@ -46,7 +46,7 @@ export class CopyTarget implements AsyncDisposable {
       if (target.kind === "image" || !target.info.State.Running || target.info.State.Restarting)
         return new CopyTarget(shown, lifetime.own(await StoredFiles.open(target, containers, ownerLabels())), lifetime);
       const flags = { ...(image === undefined ? {} : { image }), capAdd: writes ? unpackRights : [] };
-      const beside = lifetime.own(await DebugTarget.open(target.info.Id, flags, engine, io));
+      const beside = lifetime.own(await DebugTarget.open(name, flags, engine, io, { engine: connected, target }));
       return new CopyTarget(shown, new LiveFiles(await beside.sidecar(), beside.toolbox.kit), lifetime);
     } catch (error) {
       await lifetime[Symbol.asyncDispose]();

@@ -7,6 +7,7 @@ import { missingPath, type ContainerFiles } from "../../sidecar/copy/container-f
 import { packLocal, type PackProgress } from "../../sidecar/copy/pack.js";
 import { repack } from "../../sidecar/copy/repack.js";
 import {
+  assertsDirectory,
   baseName,
   checkDirection,
   parseCopyEnd,
@@ -100,7 +101,8 @@ async function localSource(shown: string, path: string, flags: CopyFlags): Promi
   const found = await lstat(path).catch((error: unknown) => {
     throw notThere(error, shown);
   });
-  const followed = found.isSymbolicLink() && flags.followLink === true;
+  // The system follows what ends with a slash by itself: `found` is no symlink then, and the path's last part may be one.
+  const followed = assertsDirectory(path) || (found.isSymbolicLink() && flags.followLink === true);
   const real = followed
     ? await realpath(path).catch((error: unknown) => {
         throw notThere(error, shown);

@@ -63,12 +63,16 @@ export class DebugTarget implements AsyncDisposable {
     this.labels = ownerLabels();
   }
 
-  /** Rejects with UsageError for a wrong name or option, EngineError for the rest. Makes nothing in the engine yet. */
+  /**
+   * `known`: what the name was found to mean already, on a connection that its caller owns. Rejects with UsageError for a wrong
+   * name or option, EngineError for the rest. Makes nothing in the engine yet.
+   */
   static async open(
     name: string | undefined,
     flags: SessionFlags,
     engineFlags: EngineFlags,
     io: CliIo,
+    known?: { readonly engine: ConnectedEngine; readonly target: Target },
   ): Promise<DebugTarget> {
     const request: RightsRequest = {
       privileged: flags.privileged === true,
@@ -79,13 +83,13 @@ export class DebugTarget implements AsyncDisposable {
     };
     const lifetime = new Lifetime();
     try {
-      const engine = lifetime.own(new ConnectedEngine(engineFlags, io, undefined));
+      const engine = known?.engine ?? lifetime.own(new ConnectedEngine(engineFlags, io, undefined));
       const [connection, choice] = await Promise.all([
         engine.connection(),
         chooseToolbox({ name: "--image", value: flags.image }, io),
       ]);
       const containers = new Containers(connection);
-      const resolving = resolveNamed(containers, name, io);
+      const resolving = known ? Promise.resolve(known.target) : resolveNamed(containers, name, io);
       const finding = resolveToolboxImage(
         toolboxOptions(choice, connection, io, () => platformOfTarget(connection, resolving)),
       );

@@ -51,9 +51,12 @@ async function* packEntry(place: Place, walk: Walk): AsyncGenerator<Buffer> {
     modified: Number(stat.mtimeNs / 1_000_000_000n),
   };
   if (stat.isDirectory()) {
-    const folder: TarEntry = { ...common, type: "directory" };
-    folders.push(folder);
-    yield encodeHeader(folder);
+    // Where only its content is meant, the folder that has it keeps its own owner, mode and time, as with docker.
+    if (place.name !== ".") {
+      const folder: TarEntry = { ...common, type: "directory" };
+      folders.push(folder);
+      yield encodeHeader(folder);
+    }
     const children = await readable(place.path, readdir(raw, { encoding: "buffer" }));
     for (const child of children.map((name) => name.toString("latin1")).sort())
       yield* packEntry({ path: `${place.path}/${child}`, name: `${place.name}/${child}` }, walk);

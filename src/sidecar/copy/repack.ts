@@ -11,7 +11,9 @@ import { readEntries } from "./tar-reader.js";
  */
 export async function* repack(source: Readable, progress: PackProgress): AsyncGenerator<Buffer> {
   for await (const { header, parts, linkParts, content } of readEntries(await decompressed(source))) {
-    const name = parts.join("/") || ".";
+    // The destination itself: it keeps what it is, as with docker.
+    if (parts.length === 0) continue;
+    const name = parts.join("/");
     yield encodeHeader({ ...header, name, ...(header.type === "link" ? { linkname: linkParts.join("/") } : {}) });
     if (header.type !== "directory") progress.files += 1;
     if (header.type !== "file") continue;
