@@ -277,7 +277,7 @@ describeEngines("looking into a container", (engine) => {
     const run = await detach("-e", "WORD=w", "-w", "/var", "-u", "0", web, "sh", "-c", script);
     expect(run).toEqual({ code: 0, stdout: "", stderr: "" });
     // It was started when exec ended, and goes on without it.
-    while (!docker(engine, "top", web).includes("sleep 31337"));
+    while (!docker(engine, "exec", web, "ps", "-o", "args").includes("sleep 31337"));
     expect(docker(engine, "exec", web, "cat", "/tmp/detached")).toBe("w /var 0");
     docker(engine, "exec", web, "sh", "-c", "kill $(cat /tmp/pid)");
     expect((await detach(web, "/etc/passwd")).code).toBe(126);
