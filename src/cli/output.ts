@@ -1,5 +1,8 @@
 import type { Writable } from "node:stream";
 
+/** What was killed by the closed pipe of its reader ends with this code, as in a shell. */
+export const readerGone = 141;
+
 /** Writes, and waits while the reader is slow. False when nobody reads any more. */
 export async function writeAll(stream: Writable, data: string | Uint8Array): Promise<boolean> {
   if (stream.destroyed) return false;

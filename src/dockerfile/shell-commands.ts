@@ -25,7 +25,7 @@ const continuing = /(?:^|[\s;&|(])(?:then|do|else|elif|if|while|until|\{|!)$|&&$
 
 /** The simple commands of a text, in order; undefined where it holds a heredoc, a case, or a quote that is not closed. */
 export function simpleCommands(text: string): readonly SimpleCommand[] | undefined {
-  const pieces = split(text);
+  const pieces = split(text, { atParentheses: true });
   if (pieces === undefined) return undefined;
   const commands: SimpleCommand[] = [];
   let depth = 0;
@@ -52,8 +52,9 @@ export function simpleCommands(text: string): readonly SimpleCommand[] | undefin
  * case, a line feed in quotes), or where it ends in the background.
  */
 export function onOneLine(text: string): string | undefined {
-  const pieces = split(text);
-  if (pieces === undefined) return undefined;
+  const pieces = split(text, { atParentheses: false });
+  // The lines of an array are words, and no commands.
+  if (pieces === undefined || /\w=\([^)]*\n/.test(text)) return undefined;
   let line = "";
   for (const { text: piece, separator } of pieces) {
     line += line.endsWith(" ") ? piece.trimStart() : piece;
@@ -74,8 +75,11 @@ export function needsBraces(text: string): boolean {
   return commands?.some(({ isInside, separator }) => !isInside && [";", "&", "||", "\n"].includes(separator)) ?? true;
 }
 
-/** The text at its operators and line feeds; what quotes and substitutions hold stays together. */
-function split(text: string): Piece[] | undefined {
+/**
+ * The text at its operators and line feeds; what quotes and substitutions hold stays together. With `atParentheses` these
+ * are words of their own, as braces are; else the text stays as it is, for a pattern or an array may have them.
+ */
+function split(text: string, { atParentheses }: { atParentheses: boolean }): Piece[] | undefined {
   const pieces: Piece[] = [];
   let piece = "";
   const end = (separator: string): void => {
@@ -101,8 +105,8 @@ function split(text: string): Piece[] | undefined {
         continue;
       }
       at += operator.length;
-      // Parentheses are commands' own words, as braces are.
-      if (operator === "(") piece += "( ";
+      if (!atParentheses && /[()]/.test(operator)) piece += operator;
+      else if (operator === "(") piece += "( ";
       else if (operator === ")") {
         end("");
         piece = ") ";

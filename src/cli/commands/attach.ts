@@ -8,6 +8,7 @@ import { RawTerminal } from "../../frontends/terminal/raw-terminal.js";
 import { finishOutput, outputFor } from "../../frontends/terminal/sanitized-output.js";
 import { nameOf } from "../../sidecar/target.js";
 import type { CliIo } from "../io.js";
+import { readerGone } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { findContainer, requireRunning, untilInterrupted, withContainers } from "./with-containers.js";
 
@@ -79,7 +80,7 @@ class Attachment {
         left,
         interrupted,
       ]);
-      if (end === "reader gone") return 141;
+      if (end === "reader gone") return readerGone;
       if (end === "ended") return await code;
     } finally {
       waiting.abort();

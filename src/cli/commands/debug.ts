@@ -2,6 +2,7 @@ import { fstatSync, statSync } from "node:fs";
 import type { SidecarCommand } from "../../sidecar/sidecar.js";
 import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
+import { readerGone } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { DebugTarget } from "./debug-target.js";
 import type { DebugPrompt } from "./debug-prompt.js";
@@ -64,7 +65,7 @@ async function reportLastRun(target: DebugTarget, io: CliIo): Promise<void> {
 /** The exit code; says what became of the target where it took the session along. */
 async function finish(target: DebugTarget, outcome: Outcome, io: CliIo): Promise<number> {
   if (outcome.kind === "code" && outcome.code !== 137) return outcome.code;
-  if (outcome.kind === "reader gone") return 141;
+  if (outcome.kind === "reader gone") return readerGone;
   if (outcome.kind === "quit") return 0;
   const end = await target.end();
   if (end !== undefined) {

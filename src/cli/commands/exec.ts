@@ -8,6 +8,7 @@ import { log } from "../../log.js";
 import type { SidecarProcess } from "../../sidecar/sidecar.js";
 import { nameOf } from "../../sidecar/target.js";
 import type { CliIo } from "../io.js";
+import { readerGone } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { environmentEntries } from "../option-values.js";
 import { relayStreams, relayTerminal, type Outcome } from "./relay.js";
@@ -191,7 +192,7 @@ async function exitCode(outcome: Outcome, exec: RunningExec, info: ContainerInfo
     case "quit":
       return 0;
     case "reader gone":
-      return 141;
+      return readerGone;
     case "lost":
       // It runs on where the user left with the detach keys, and is gone with its container.
       if ((await exec.hostPid().catch(() => 0)) !== 0) return 0;

@@ -8,7 +8,7 @@ import { detectStyle } from "../../frontends/terminal/style.js";
 import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
 import { finishOutput, outputFor } from "../../frontends/terminal/sanitized-output.js";
 import type { CliIo } from "../io.js";
-import { writeAll } from "../output.js";
+import { readerGone, writeAll } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { findContainer, untilInterrupted, withContainers } from "./with-containers.js";
 
@@ -19,9 +19,6 @@ export interface LogFlags {
   readonly since?: string;
   readonly until?: string;
 }
-
-/** What was killed by the closed pipe of its reader ends with, as in a shell. */
-const readerGone = 141;
 
 /**
  * `dfdebug logs`: what a container wrote, standard output and error apart; byte for byte but on a terminal. Resolves with 0, 130 when it was

@@ -8,7 +8,7 @@ import { canRedraw } from "../../frontends/terminal/style.js";
 import { tableLines } from "../../frontends/terminal/table.js";
 import { nameOf } from "../../sidecar/target.js";
 import type { CliIo } from "../io.js";
-import { jsonLine, writeAll } from "../output.js";
+import { jsonLine, writeAll, readerGone } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { findContainer, untilInterrupted, withContainers } from "./with-containers.js";
 
@@ -85,6 +85,8 @@ class LiveStats {
   private readonly running = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
   private failure: Error | undefined;
+  /** Nobody reads what is written. */
+  private isUnread = false;
   private wake: () => void = () => undefined;
 
   constructor(containers: Containers, rows: readonly Row[], flags: StatsFlags, io: CliIo) {
@@ -101,15 +103,15 @@ class LiveStats {
     const isLive = canRedraw(io.stdout, io.env) && !flags.json;
     const screen = new LiveScreen(io.stdout);
     try {
-      for (let round = 0; this.running.size > 0 && !io.stdout.destroyed; round++) {
+      for (let round = 0; this.running.size > 0 && !this.isUnread; round++) {
         // The first table comes as soon as there is something to show.
         await (round === 0 && this.rows.size > 0 ? this.changed() : this.pause(isLive ? period : plainPeriod));
         if (this.failure !== undefined) throw this.failure;
         const rows = [...this.rows.values()];
         if (isLive) screen.draw(statsTable(rows, screen.width));
-        else if (!flags.json) await writeAll(io.stdout, `${statsTable(rows).join("\n")}\n`);
+        else if (!flags.json) await this.write(`${statsTable(rows).join("\n")}\n`);
       }
-      return 0;
+      return this.isUnread ? readerGone : 0;
     } finally {
       this.stopping.abort();
       await Promise.all(this.running);
@@ -133,8 +135,14 @@ class LiveStats {
     clearTimeout(timer);
   }
 
+  private async write(text: string): Promise<void> {
+    if (await writeAll(this.io.stdout, text)) return;
+    this.isUnread = true;
+    this.wake();
+  }
+
   private get mustEnd(): boolean {
-    return this.failure !== undefined || this.running.size === 0;
+    return this.isUnread || this.failure !== undefined || this.running.size === 0;
   }
 
   private add(row: Row): void {
@@ -165,7 +173,7 @@ class LiveStats {
       const signal = AbortSignal.any([this.signal, row.stop.signal]);
       for await (const usage of followUsage(this.containers.connection, row.id, signal)) {
         row.usage = usage;
-        if (this.flags.json) await writeAll(this.io.stdout, jsonOf(row));
+        if (this.flags.json) await this.write(jsonOf(row));
         if ([...this.rows.values()].every(({ usage }) => usage !== undefined)) this.wake();
       }
     } catch (error) {

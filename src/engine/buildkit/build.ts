@@ -1,4 +1,4 @@
-import { EngineError } from "../../errors.js";
+import { CancelledError, EngineError } from "../../errors.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { Lifetime } from "../../lifetime.js";
@@ -27,12 +27,13 @@ import { exportState } from "./export.js";
 import { CallError } from "./failures.js";
 import { planError } from "./failure-report.js";
 import type { Result } from "./gen/gateway.js";
+import type { Edge } from "./graph.js";
 import { GatewayContainer } from "./container.js";
 import { containerSpec, dirtyRootId, ToolboxMounter } from "./environment.js";
 import { planGraph, type PlannedGraph, type StateSource } from "./planned-graph.js";
 import type { AskedRegistries } from "./registry-failure.js";
 import type { OpenSolve } from "./open-solve.js";
-import type { SolvedFailure } from "./solver.js";
+import type { SolvedFailure, SolvedState } from "./solver.js";
 import type { BuildkitState } from "./state.js";
 import type { StatusReader } from "./status.js";
 import { StepFailures } from "./step-failures.js";
@@ -110,7 +111,7 @@ export class BuildkitBuild implements Build {
     this.prepareForFailure();
     this.finishEmptyBases();
     this.parts.status.forgetFailures();
-    const solved = await this.solve.solver.solve(this.planned.graph.result, this.planned.graph, options.signal);
+    const solved = await this.solveStep(this.planned.graph.result, options.signal);
     if (solved.status === "failed") {
       const failure = await this.report(solved, undefined, options.signal);
       this.parts.status.skipRest();
@@ -128,7 +129,7 @@ export class BuildkitBuild implements Build {
     this.prepareForFailure();
     this.finishEmptyBases();
     status.forgetFailures();
-    const solved = await this.solve.solver.solve(place.after, this.planned.graph, options.signal);
+    const solved = await this.solveStep(place.after, options.signal);
     if (solved.status === "failed")
       return { status: "failed", failure: await this.report(solved, step, options.signal) };
     // The stream lags a little behind the answer; it alone knows what came from the cache.
@@ -303,13 +304,27 @@ export class BuildkitBuild implements Build {
    * context that came on standard input cannot be sent a second time: there a failure stays.
    */
   private async dropFailures(steps: readonly Step[]): Promise<void> {
-    if (!this.reopening) {
-      if (this.parts.request.context.kind === "archive" || !this.failures.areKeptFor(steps, this.planned)) return;
+    const { capabilities, request } = this.parts;
+    // Without details of errors it is Engine 20.10, which cannot even run again what it stopped because of another step
+    // (moby/buildkit#3748: duplicate output).
+    const { dirtyState: runsStoppedAgain } = await capabilities;
+    const isSpent = runsStoppedAgain ? this.failures.areKeptFor(steps, this.planned) : this.failures.haveStopped;
+    if (!this.reopening && isSpent && request.context.kind !== "archive")
       this.reopening = this.reopen().finally(() => {
         this.reopening = undefined;
       });
-    }
+    // Steps that are begun at the same moment run in the same solve: another of them may need a new one.
+    await Promise.resolve();
     await this.reopening;
+  }
+
+  private async solveStep(edge: Edge | undefined, signal?: AbortSignal): Promise<SolvedState | SolvedFailure> {
+    try {
+      return await this.solve.solver.solve(edge, this.planned.graph, signal);
+    } catch (error) {
+      if (error instanceof CancelledError) this.failures.noteStop();
+      throw error;
+    }
   }
 
   private async reopen(): Promise<void> {

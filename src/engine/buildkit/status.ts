@@ -26,6 +26,7 @@ export interface VertexEnd {
  */
 export class StatusReader {
   private plan: StatusPlan | undefined;
+  private previous: StatusPlan | undefined;
   private readonly ends = new Map<string, VertexEnd>();
   private readonly stepStates = new Map<number, "started" | "built" | "failed">();
   private readonly activities = new Map<string, "started" | "ended">();
@@ -57,6 +58,7 @@ export class StatusReader {
 
   /** Steps can be told from now on; a new plan starts with fresh steps, but for those (by number) that are built already. */
   setPlan(plan: StatusPlan, built: ReadonlySet<number>): void {
+    this.previous = this.plan;
     this.plan = plan;
     this.stepStates.clear();
     for (const number of built) this.stepStates.set(number, "built");
@@ -143,7 +145,8 @@ export class StatusReader {
     if (vertex.completed) this.ends.set(vertex.digest, { cached: vertex.cached, error: vertex.error });
     const steps = this.plan?.stepsOf(vertex.digest) ?? [];
     if (steps.length === 0) {
-      this.activity(vertex, durationMs);
+      // A step of an earlier plan ends late; what it was has been said.
+      if (!this.previous?.stepsOf(vertex.digest).length) this.activity(vertex, durationMs);
       return;
     }
     for (const step of steps) {

@@ -35,6 +35,7 @@ export class StepFailures {
   private readonly reports = new Map<number, StepFailure>();
   /** Of the open solve, in any plan: digests of ops, and the texts of their instructions. */
   private readonly keptByEngine = new Set<string>();
+  private hasStops = false;
 
   constructor(status: StatusReader) {
     this.status = status;
@@ -61,6 +62,16 @@ export class StepFailures {
     );
   }
 
+  /** In the open solve a step failed, or was stopped. */
+  get haveStopped(): boolean {
+    return this.hasStops || this.keptByEngine.size > 0;
+  }
+
+  /** A step was stopped before its end. */
+  noteStop(): void {
+    this.hasStops = true;
+  }
+
   /** Another plan, with other numbers; the engine keeps what failed all the same. */
   forgetPlan(): void {
     this.solved.clear();
@@ -72,6 +83,7 @@ export class StepFailures {
   forgetAll(): void {
     this.forgetPlan();
     this.keptByEngine.clear();
+    this.hasStops = false;
   }
 
   /** Notes and describes the failure of a solve; undefined where it is none of a step. */

@@ -32,11 +32,13 @@ describe("commands of a shell text", () => {
     ["{\n  a\n  b\n}", "{ a; b; }"],
     ["a;\nb;", "a; b"],
     ["a <<< b", "a <<< b"],
+    ["words=(a b) && print /no/*(N) $words[2]", "words=(a b) && print /no/*(N) $words[2]"],
+    ["(\n  cd x\n  make\n)", "( cd x; make; )"],
   ])("%j on one line", (text, expected) => {
     expect(onOneLine(text)).toBe(expected);
   });
 
-  it.each(["sleep 1 &", "", "cat <<E\na\nE"])("%j is not put on one line", (text) => {
+  it.each(["sleep 1 &", "", "words=(a\nb)", "cat <<E\na\nE"])("%j is not put on one line", (text) => {
     expect(onOneLine(text)).toBeUndefined();
   });
 
