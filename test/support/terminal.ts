@@ -6,7 +6,7 @@ import { program } from "./run-dfdebug.js";
 export class Terminal implements AsyncDisposable {
   /** All output so far, escape sequences taken out. */
   output = "";
-  readonly exited: Promise<number>;
+  private readonly exit: Promise<number>;
   private readonly pty: IPty;
   private seen = 0;
   private readonly waiters = new Set<() => void>();
@@ -25,12 +25,22 @@ export class Terminal implements AsyncDisposable {
       this.output += data.replaceAll(/\x1b(\][^\x07]*\x07|\[[0-?]*[ -/]*[@-~]|[=>78])/g, "").replaceAll("\r", "");
       for (const waiter of this.waiters) waiter();
     });
-    this.exited = new Promise((resolve) => {
+    this.exit = new Promise((resolve) => {
       this.pty.onExit(({ exitCode }) => {
         resolve(exitCode);
         for (const waiter of this.waiters) waiter();
       });
     });
+  }
+
+  /** Its exit code. Rejects, with what is on the screen, where it does not end. */
+  get exited(): Promise<number> {
+    const shown = this.output.length;
+    return withTimeout(
+      this.exit,
+      60,
+      () => `dfdebug goes on; the screen since then:\n${this.output.slice(shown - 500)}`,
+    );
   }
 
   /** Types keys. */
@@ -69,11 +79,25 @@ export class Terminal implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.pty.kill("SIGKILL");
-    await this.exited;
+    await this.exit;
   }
 }
 
 function find(pattern: RegExp, text: string): { index: number; length: number } {
   const match = pattern.exec(text);
   return { index: match?.index ?? -1, length: match?.[0].length ?? 0 };
+}
+
+async function withTimeout<T>(promise: Promise<T>, seconds: number, message: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(message()));
+    }, seconds * 1000);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -34,6 +34,7 @@ export class OpenSolve implements AsyncDisposable {
   private readonly ending = new AbortController();
   /** It is to end. */
   private isOver = false;
+  private hasFailed = false;
 
   constructor(connection: BuildkitConnection, options: SolveOptions) {
     const { translate = (error: CallError): Error => error } = options;
@@ -51,6 +52,7 @@ export class OpenSolve implements AsyncDisposable {
       },
     );
     this.outcome.catch((error: unknown) => {
+      this.hasFailed = true;
       log("buildkit", "solve ended", { ref: this.ref, error: String(error) });
       if (!this.isOver) options.onLost?.(error instanceof EngineError ? error : engineLost(error));
     });
@@ -69,7 +71,12 @@ export class OpenSolve implements AsyncDisposable {
     const error = { code: cancelledCode, message: "the build goes on in another solve", details: [] };
     this.isOver = true;
     // The engine forgets a solve before it answers it; a call that is merely cancelled ends here first.
-    await this.solver.return({ result: undefined, error });
+    try {
+      await this.solver.return({ result: undefined, error });
+    } catch (failure) {
+      // The solve's own end, which is that error, may be here before the answer.
+      if (!this.hasFailed) throw failure;
+    }
     await this.outcome.catch(() => undefined);
   }
 
