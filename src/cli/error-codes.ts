@@ -53,6 +53,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   INSPECT: "A container could not be looked at from its sidecar.",
   INTERNAL: "dfdebug itself failed: please report it.",
   MULTI_PLATFORM: "The build has several platforms; dfdebug builds one at a time.",
+  NOT_ALONGSIDE: "A step has a cache that nothing else can use while it runs (only in logs).",
   NOT_BUILT: "An image was asked for before the build succeeded.",
   NOT_FOUND: "A path is not in a step's state, or an object not in the engine.",
   NOT_RUNNING: "A container has no processes: it is not running.",

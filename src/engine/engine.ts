@@ -227,6 +227,11 @@ export interface StepContainerOptions {
   readonly state: "clean" | "dirty" | "after";
   /** `inside`: the step's root is `/`, tools at /.dfdebug/bin. `outside`: the toolbox's root is `/`, the step's root is at /target. */
   readonly view: "inside" | "outside";
+  /**
+   * The step itself runs at the same time, and must not notice: rejects with ContainerError NOT_ALONGSIDE where something of
+   * it can be had only once (a cache that is locked or private).
+   */
+  readonly alongside?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

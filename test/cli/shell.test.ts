@@ -199,6 +199,31 @@ describeEngines("a failing step in a terminal", (engine) => {
     expect(readFileSync(join(folder, "Dockerfile"), "utf8")).toContain("COPY missing.txt");
   });
 
+  it("is started while a long step runs, unless that has something which only one can use", async () => {
+    const log = join(folder, "log");
+    const unique = String(Date.now());
+    dockerfile(
+      `FROM busybox:latest\nRUN sleep 1; echo ${unique} > /one\nRUN --mount=type=cache,target=/c,sharing=locked sleep 2\nRUN sleep 2; exit 5\n`,
+    );
+    writeFileSync(join(folder, ".dockerignore"), "*\n");
+    await using terminal = new Terminal(engine, ["build", "."], folder, { DFDEBUG_LOG: log });
+    await terminal.expect("step 4 / $ sleep 2; exit 5", 60);
+    const lines = readFileSync(log, "utf8").split("\n");
+    const at = (text: string): number => lines.findIndex((line) => line.includes(text));
+    expect(at("session: shell started ahead step=2")).toBeGreaterThan(0);
+    expect(at("session: no shell ahead step=3")).toBeGreaterThan(0);
+    expect(at("session: shell started ahead step=4")).toBeGreaterThan(0);
+    expect(at("session: shell started ahead step=4")).toBeLessThan(at("buildkit: step failed"));
+    // It has its keyboard and the terminal's size.
+    terminal.resize(90, 20);
+    terminal.type("\x15stty size; cat /one; false\r");
+    await terminal.expect(`20 90\n${unique}\n`);
+    terminal.type("exit 3\r");
+    await terminal.expect("(dfdebug) ");
+    terminal.type("quit\r");
+    expect(await terminal.exited).toBe(1);
+  });
+
   const [dirtyTitle, dirtyTest] = isOld(engine)
     ? (["says why what the failed step left cannot be opened", refusesDirty] as const)
     : (["opens what the failed step left", opensDirty] as const);

@@ -1,14 +1,12 @@
 import { resolve } from "node:path";
-import { isTypedStrictly, strictOptions } from "../../dockerfile/edit.js";
-import type { Instruction } from "../../dockerfile/syntax.js";
-import type { StepContainer } from "../../engine/engine.js";
 import { UsageError } from "../../errors.js";
 import { copyOut } from "../copy-out.js";
 import { formatBytes, formatCount } from "../format.js";
 import { runAtStep } from "../run-at-step.js";
-import type { CommandContext, DebuggerCommand } from "./command.js";
+import type { DebuggerCommand } from "./command.js";
 import { offerFix } from "./change.js";
-import { interactive, tone, type Line, type ShellOutcome } from "./io.js";
+import { tone } from "./io.js";
+import { openShell } from "./open-shell.js";
 import { refuseOptions, statePath, takeOption } from "./places.js";
 import { runCommand } from "./run-image.js";
 import { StreamPrinter } from "./stream-printer.js";
@@ -103,58 +101,3 @@ export const actCommands: readonly DebuggerCommand[] = [
     },
   },
 ];
-
-/** Opens a shell in a container on the stopped step, and closes the container when it ends. */
-export async function openShell(
-  context: CommandContext,
-  options: { dirty: boolean; outside: boolean },
-): Promise<ShellOutcome> {
-  const { session, stopped, io, signal } = context;
-  const terminal = interactive(context.io, options.outside ? "toolbox" : "shell");
-  const { step } = stopped;
-  await using container = await session.build.openContainer(step, {
-    state: options.dirty ? "dirty" : stopped.at === "after" ? "after" : "clean",
-    view: options.outside ? "outside" : "inside",
-    signal,
-  });
-  const { toolbox } = container;
-  if (toolbox.available === false) await io.print([tone("dim", `No toolbox: ${toolbox.reason}. ${toolbox.hint}`)]);
-  const instruction = stopped.failure?.trigger ?? step.instruction;
-  const isTyped = instruction.keyword === "RUN" && !options.outside && stopped.at === "before";
-  await io.print(...introduction(context, options, container, isTyped ? instruction : undefined), "");
-  const place = stopped.at === "after" ? "end" : `step ${String(step.number)}`;
-  const outcome = await terminal.shell(container, {
-    label: options.outside ? `toolbox ${stopped.at === "after" ? "end" : String(step.number)}` : place,
-    typed: isTyped ? instruction : undefined,
-    signal,
-  });
-  await io.print("");
-  return outcome;
-}
-
-function introduction(
-  { stopped }: CommandContext,
-  options: { dirty: boolean; outside: boolean },
-  { environment, toolbox }: StepContainer,
-  instruction: Instruction | undefined,
-): Line[] {
-  const where =
-    stopped.at === "after" ? "the final filesystem" : `the filesystem before step ${String(stopped.step.number)}`;
-  const dim = (text: string): Line => [tone("dim", text)];
-  if (options.outside) {
-    const target = options.dirty ? `what step ${String(stopped.step.number)} left when it failed` : where;
-    return [dim(`The toolbox's own root; ${target} is at /target. Leave with exit.`)];
-  }
-  const lead = options.dirty
-    ? `What step ${String(stopped.step.number)} left when it failed`
-    : stopped.at === "after"
-      ? "Shell on the final filesystem"
-      : `Shell on the last good layer (before step ${String(stopped.step.number)})`;
-  const isStrict = instruction && isTypedStrictly(instruction, environment.shell);
-  const how = isStrict ? `typed with SHELL's -${strictOptions(environment.shell)}` : "typed";
-  const typed = instruction ? ` The instruction is ${how}; Enter runs it.` : "";
-  return [
-    dim(`${lead}: user ${environment.user || "root"}, ${environment.cwd}.${typed}`),
-    dim(`${toolbox.available ? "Tools are in /.dfdebug/bin. " : ""}Leave with exit: (dfdebug) follows.`),
-  ];
-}

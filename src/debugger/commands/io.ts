@@ -38,9 +38,16 @@ export interface InteractiveShellOptions {
 /** The columns of a line where no terminal has a width. */
 export const unboundedWidth = 200;
 
+/** A shell that runs, of which nothing is seen yet. */
+export interface StartedShell {
+  /** Gives it the terminal until it ends. Once. Rejects with EngineError when the engine is lost. */
+  run(): Promise<ShellOutcome>;
+}
+
 /** What needs a person at a terminal. */
 export interface InteractiveIo {
-  shell(container: StepContainer, options: InteractiveShellOptions): Promise<ShellOutcome>;
+  /** Starts a shell, which ends with its container. Rejects with ContainerError when it cannot be started. */
+  startShell(container: StepContainer, options: InteractiveShellOptions): Promise<StartedShell>;
   /** Runs a command with the terminal as its own; its exit code. */
   run(container: StepContainer, argv: readonly string[], signal: AbortSignal | undefined): Promise<number>;
   /** Lets the user's editor change a text, opened at a line; undefined where the editor failed. */

@@ -29,7 +29,7 @@ import { planError } from "./failure-report.js";
 import type { Result } from "./gen/gateway.js";
 import type { Edge } from "./graph.js";
 import { GatewayContainer } from "./container.js";
-import { containerSpec, dirtyRootId, ToolboxMounter } from "./environment.js";
+import { containerSpec, dirtyRootId, requireShared, ToolboxMounter } from "./environment.js";
 import { planGraph, type PlannedGraph, type StateSource } from "./planned-graph.js";
 import type { AskedRegistries } from "./registry-failure.js";
 import type { OpenSolve } from "./open-solve.js";
@@ -203,6 +203,7 @@ export class BuildkitBuild implements Build {
     if (options.state === "dirty") this.failures.requireDirty(step);
     const when = options.state === "after" ? "after" : "before";
     const place = this.failures.place(step, this.planned);
+    if (options.alongside) requireShared(step, place);
     const [toolbox, state] = await Promise.all([
       this.toolbox.mount(options.signal),
       this.planned.state(this.source, place[when], step, when, options.signal),

@@ -10,7 +10,7 @@ import type {
 import type { BuildSession } from "./build-session.js";
 import { plainContainer, toolboxMount, type ContainerSpec, type ToolboxState } from "./container.js";
 import { CallError } from "./failures.js";
-import { MountType, type ExecOp, type Mount } from "./gen/ops.js";
+import { CacheSharingOpt, MountType, type ExecOp, type Mount } from "./gen/ops.js";
 import { edge, type Vertex } from "./graph.js";
 import type { PlannedGraph } from "./planned-graph.js";
 import type { SolvedFailure, Solver } from "./solver.js";
@@ -137,6 +137,16 @@ export async function containerSpec(input: {
     platform: vertex?.op.platform,
     signals: input.capabilities.signals,
   };
+}
+
+/** Rejects, with ContainerError NOT_ALONGSIDE, a step whose mounts a second container cannot have while it runs. */
+export function requireShared(step: Step, { vertex }: StepPlace): void {
+  const op = vertex?.op.op;
+  const mounts = op?.$case === "exec" ? op.value.mounts : [];
+  if (mounts.some(({ cacheOpt }) => cacheOpt && cacheOpt.sharing !== CacheSharingOpt.SHARED))
+    throw new ContainerError(`Step ${String(step.number)} has a cache that nothing else can use while it runs`, {
+      code: "NOT_ALONGSIDE",
+    });
 }
 
 /** The state's own /bin/sh, where it has one. */

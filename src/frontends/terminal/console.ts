@@ -7,7 +7,7 @@ import { editText } from "./editor.js";
 import { renderError } from "./error-text.js";
 import { RawTerminal } from "./raw-terminal.js";
 import { renderLine } from "./render.js";
-import { runProgram, runShell } from "./shell/interactive-shell.js";
+import { runProgram, startShell } from "./shell/interactive-shell.js";
 import { detectStyle, type Environment, type Style } from "./style.js";
 import { widthOf } from "./width.js";
 
@@ -58,7 +58,7 @@ export class Console implements CommandIo {
     const raw = options.terminal ?? new RawTerminal(options.stdin, options.output);
     this.raw = raw;
     this.interactive = {
-      shell: (container, shell) => runShell(container, { terminal: raw, ...shell }),
+      startShell: (container, shell) => startShell(container, { terminal: raw, ...shell }),
       run: (container, argv, signal) => runProgram(container, argv, { terminal: raw, signal }),
       edit: (text, place) => editText(text, { ...place, env: options.env }),
     };
@@ -104,6 +104,19 @@ export class Console implements CommandIo {
       if (text === "y" || text === "yes") return true;
       if (text === "n" || text === "no") return false;
     }
+  }
+
+  /** Waits for something that is nice to know; undefined as soon as a key is pressed, which is for whoever asks next. */
+  async unlessTyping<Value>(work: Promise<Value>): Promise<Value | undefined> {
+    const { promise: typed, resolve } = resolvable<undefined>();
+    await using _raw = this.raw.enter(
+      (keys) => {
+        this.raw.unread(keys);
+        resolve(undefined);
+      },
+      () => resolve(undefined),
+    );
+    return await Promise.race([work, typed]);
   }
 
   /** Keys typed ahead are taken, and what follows the line is left for the next question. */
@@ -184,4 +197,13 @@ function asCompleter(complete: Completer) {
       () => done(null, [[], text]),
     );
   };
+}
+
+/** Node 20 has no Promise.withResolvers. */
+function resolvable<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve: (value: Value) => void = () => undefined;
+  const promise = new Promise<Value>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }

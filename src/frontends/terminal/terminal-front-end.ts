@@ -1,6 +1,7 @@
-import { openShell } from "../../debugger/commands/act.js";
 import { offerFix } from "../../debugger/commands/change.js";
 import type { CommandIo } from "../../debugger/commands/io.js";
+import { openShell } from "../../debugger/commands/open-shell.js";
+import { ShellAhead } from "../../debugger/commands/shell-ahead.js";
 import { runCommandLoop, type CommandLine, type Watch } from "../../debugger/commands/loop.js";
 import type { Script } from "../../debugger/commands/script.js";
 import { completeLine } from "../../debugger/commands/complete.js";
@@ -61,13 +62,15 @@ class TerminalFrontEnd {
   private readonly options: TerminalOptions;
   private readonly history: History;
   private readonly console: Console | undefined;
+  /** Where a shell opens by itself when a step fails. */
+  private readonly ahead: ShellAhead | undefined;
   private script: ScriptConsole | undefined;
   private progress: Progress | undefined;
   /** False while a diagnostic runs: nothing stands between it and its output. */
   private showsProgress = true;
   /** Interrupts the command that runs at a stop. */
   private command = new AbortController();
-  /** What the last shell was opened at: one opens by itself once at each instruction that fails, in each of its forms. */
+  /** What the last shell that opened by itself was opened at. */
   private shellAt: string | undefined;
   /** Names of the images that --keep-steps made. */
   private readonly kept: string[] = [];
@@ -84,6 +87,8 @@ class TerminalFrontEnd {
       const output = stdout.isTTY ? stdout : stderr;
       this.console = new Console({ stdin, output, env, beforeOutput, hangUp: session.lost });
     }
+    if (this.console && options.onFailure === "shell" && !options.watch && !script)
+      this.ahead = new ShellAhead(session.build, this.console.interactive);
     if (script) this.script = new ScriptConsole({ script, output: options.stdout, env, beforeOutput });
   }
 
@@ -171,6 +176,7 @@ class TerminalFrontEnd {
   }
 
   private event(event: SessionEvent): void {
+    this.ahead?.take(event);
     if (event.type === "kept") this.kept.push(event.image);
     if (event.type === "notKept") {
       this.endProgress();
@@ -200,11 +206,18 @@ class TerminalFrontEnd {
 
   /** Where and why; the diagnostics asked for; at a failure the shell, where somebody is there. */
   private async atStop(stopped: StoppedState): Promise<void> {
-    const { session, options } = this;
+    const { options } = this;
     this.endProgress();
     if (stopped.failure) this.showCard(stopped);
     else await this.showStop(stopped);
     for (const command of options.execCommands) await this.diagnose(stopped, command);
+    await this.openByItself(stopped);
+    this.ahead?.drop();
+  }
+
+  /** A shell, once at each instruction that fails, in each of its forms. */
+  private async openByItself(stopped: StoppedState): Promise<void> {
+    const { session, options } = this;
     const opens = stopped.failure && !options.watch && options.onFailure === "shell" && this.console && !this.script;
     const { stage, stageStep, instruction } = stopped.step;
     const failed = `${String(stage.index)}/${String(stageStep)} ${instruction.source}`;
@@ -213,7 +226,8 @@ class TerminalFrontEnd {
     const io = this.io();
     const context = { session, stopped, io, signal: this.commandSignal() };
     try {
-      await offerFix(context, await openShell(context, { dirty: false, outside: false }));
+      const ahead = await this.ahead?.claim(stopped);
+      await offerFix(context, await openShell(context, { dirty: false, outside: false }, ahead));
     } catch (error) {
       if (!(error instanceof DfdebugError) || endsSession(error, session)) throw error;
       await io.error(error);
@@ -223,8 +237,12 @@ class TerminalFrontEnd {
   private async showStop(stopped: StoppedState): Promise<void> {
     const io = this.script ?? this.console ?? this.messages;
     await io.print(...stopLines(this.session, stopped, this.width));
-    const changed = await changeLine(this.session, stopped, this.commandSignal());
-    if (changed) await io.print(changed);
+    // Who steps on does not wait for what the step before did.
+    const stepOn = new AbortController();
+    const changed = changeLine(this.session, stopped, AbortSignal.any([this.commandSignal(), stepOn.signal]));
+    const line = await (io === this.console ? this.console.unlessTyping(changed) : changed);
+    stepOn.abort(new CancelledError());
+    if (line) await io.print(line);
   }
 
   private showCard(stopped: StoppedState): void {

@@ -1,8 +1,8 @@
 import { shellText, typedText } from "../../../dockerfile/edit.js";
 import type { Instruction } from "../../../dockerfile/syntax.js";
 import type { Process, StepContainer } from "../../../engine/engine.js";
-import type { ShellCommand, ShellOutcome } from "../../../debugger/commands/io.js";
-import type { RawTerminal } from "../raw-terminal.js";
+import type { ShellCommand, StartedShell } from "../../../debugger/commands/io.js";
+import type { RawTerminal, TerminalSize } from "../raw-terminal.js";
 import { prepareLaunch, type ShellKind } from "./launcher.js";
 import { HistoryReader } from "./history-reader.js";
 import { LineEditor } from "./line-editor.js";
@@ -45,10 +45,10 @@ interface TypedText {
 }
 
 /**
- * Runs an interactive shell in a step's container until it ends; the terminal is raw meanwhile. Rejects with
- * ContainerError when it cannot be started, EngineError when the engine is lost.
+ * Starts an interactive shell in a step's container. It has the terminal, which is raw then, while it is `run`; what it prints
+ * before waits. Rejects with ContainerError when it cannot be started.
  */
-export async function runShell(container: StepContainer, options: ShellOptions): Promise<ShellOutcome> {
+export async function startShell(container: StepContainer, options: ShellOptions): Promise<StartedShell> {
   const { typed, label, terminal, signal } = options;
   const { shell } = container.environment;
   const script = typed && shellText(typed, shell);
@@ -63,10 +63,11 @@ export async function runShell(container: StepContainer, options: ShellOptions):
   });
   const text = whole === undefined ? undefined : { whole, joined, script: launch.scriptCommand };
   const relay = new Relay(process, terminal, text);
-  return { exitCode: await relay.run(), commands: relay.commands };
+  return { run: async () => ({ exitCode: await relay.run(), commands: relay.commands }) };
 }
 
-/** Runs a program with the terminal as its own until it ends; its exit code. Rejects as `runShell` does. */
+/** Runs a program with the terminal as its own until it ends; its exit code. Rejects with
+ * ContainerError when it cannot be started, EngineError when the engine is lost. */
 export async function runProgram(
   container: StepContainer,
   argv: readonly string[],
@@ -115,7 +116,10 @@ class Relay {
     const { process, terminal } = this;
     await using _raw = terminal.enter((keys) => this.keys(keys));
     this.timer = setTimeout(() => this.release(), promptPatience);
-    const stopSize = terminal.onResize((size) => process.resize(size.columns, size.rows));
+    const resize = ({ columns, rows }: TerminalSize): void => process.resize(columns, rows);
+    const stopSize = terminal.onResize(resize);
+    // It may have been started a while ago.
+    resize(terminal.size);
     process.stdin.on("drain", () => terminal.resumeKeys());
     try {
       for await (const chunk of process.stdout as AsyncIterable<Buffer>) {

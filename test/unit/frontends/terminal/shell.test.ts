@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseDockerfile } from "../../../../src/dockerfile/parse.js";
 import type { Instruction } from "../../../../src/dockerfile/syntax.js";
 import type { ShellOutcome } from "../../../../src/debugger/commands/io.js";
-import { runShell } from "../../../../src/frontends/terminal/shell/interactive-shell.js";
+import { startShell } from "../../../../src/frontends/terminal/shell/interactive-shell.js";
 import { LocalContainer, TestTerminal } from "./local-container.js";
 
 /**
@@ -43,7 +43,8 @@ function open(shell: { name: string; path: string }, run: string, env: readonly 
   const container = new LocalContainer(words, env);
   words.push(pathOf(shell.name, shell.path, container), "-c");
   const terminal = new TestTerminal();
-  const outcome = runShell(container, { terminal: terminal.raw, label: "step 4", typed: instruction(run) });
+  const started = startShell(container, { terminal: terminal.raw, label: "step 4", typed: instruction(run) });
+  const outcome = started.then((shell) => shell.run());
   outcome.catch(() => undefined);
   return { terminal, container, outcome, [Symbol.asyncDispose]: () => container[Symbol.asyncDispose]() };
 }
