@@ -46,7 +46,7 @@ export function failureCard(
     exitCode,
     meaning: exitCode === undefined ? undefined : failure.outOfMemory ? "out of memory" : exitCodeMeaning(exitCode),
     message: exitCode === undefined && !copy ? failure.message : undefined,
-    cause: [...(copy ? copyLines(copy) : []), ...(failure.trigger ? triggerLines(step, failure.trigger) : [])],
+    cause: [...(copy ? copyLines(copy) : []), ...(failure.trigger ? triggerLines(step, failure.trigger, file) : [])],
     log: telling(recent),
     logTotal: logs.total(step),
     advice: copy ? [] : adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode),
@@ -74,12 +74,12 @@ const noise = /^npm (?:notice|error A complete log|error *$)|^\s*$/;
 const blame = /\b(?:error|E:|fatal|FAILED|failed|cannot|not found|denied)\b/i;
 
 /** Where a trigger comes from that failed, in sentences. */
-function triggerLines(step: Step, trigger: Instruction): string[] {
-  const image = step.instruction.args[0]?.text ?? "the base image";
-  return [
-    `An ONBUILD trigger of ${image} failed: ${trigger.text}`,
-    "It stands in that image's Dockerfile, not in this one: change it there, or FROM another image.",
-  ];
+function triggerLines(step: Step, trigger: Instruction, file: string): string[] {
+  const base = step.instruction.args[0]?.text ?? "the base image";
+  const failed = `An ONBUILD trigger of ${base} failed: ${trigger.text}`;
+  // The parent is a stage of this file.
+  if (step.dependsOn.length > 0) return [failed, `It stands in ${file}:${String(trigger.range.start.line)}.`];
+  return [failed, "It stands in that image's Dockerfile, not in this one: change it there, or FROM another image."];
 }
 
 /** Why a COPY or ADD found nothing, in sentences. */

@@ -161,7 +161,10 @@ export interface StepFailure {
   readonly outOfMemory: boolean;
   /** For COPY and ADD: what was looked for and why it was not found. */
   readonly copy: CopyDiagnosis | undefined;
-  /** For FROM: the base image's ONBUILD trigger that failed, which `before` and `openContainer` of the step are about then. */
+  /**
+   * For FROM: the ONBUILD trigger that failed, which `before` and `openContainer` of the step are about then. Its ranges are
+   * those of the Dockerfile where it is of a stage; of an image's they are of its own text.
+   */
   readonly trigger?: Instruction | undefined;
   /** What the failed step left behind can be opened; the reason where not. */
   readonly dirty: { readonly available: true } | { readonly available: false; readonly reason: string };

@@ -30,4 +30,40 @@ describeEngines("an ONBUILD trigger that fails", (engine) => {
       expectNothingLeft(engine);
     }
   });
+
+  it("of a stage of this file belongs to the FROM that it runs behind, and its line is named", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "dfdebug-onbuild-"));
+    const unique = String(Date.now());
+    const dockerfile = (code: number): string => `FROM busybox:latest AS base
+RUN echo ${unique} > /one
+ONBUILD COPY Dockerfile /tool
+ONBUILD RUN echo ran; touch /two; exit ${String(code)}
+RUN touch /three
+FROM base
+RUN ls /one /two /three /tool
+`;
+    try {
+      writeFileSync(join(folder, "Dockerfile"), dockerfile(4));
+      const failed = await dfdebug(engine, ["build", "--exec", "ls -d /t* /one", "."], { cwd: folder });
+      expect(failed.code).toBe(1);
+      expect(failed.stderr).toContain("Step 6/7 failed");
+      expect(failed.stderr).toContain("An ONBUILD trigger of base failed: RUN echo ran; touch /two; exit 4");
+      expect(failed.stderr).toContain("It stands in Dockerfile:4.");
+      expect(failed.stdout).toBe("/one\n/three\n/tmp\n/tool\n");
+      writeFileSync(join(folder, "Dockerfile"), dockerfile(0));
+      const script = join(folder, "script");
+      writeFileSync(script, "diff 2\ndiff 5\n");
+      const run = await dfdebug(engine, ["build", "--progress=plain", "-b", "7", "-x", script, "."], { cwd: folder });
+      expect(run.code, run.stderr + run.stdout).toBe(0);
+      const [, second = "", fifth = ""] = run.stdout.split("(dfdebug) diff ");
+      expect(second).toContain("A /one ");
+      expect(fifth).toBe("5\nStep 5: 1 added\nA /three  0 B\n");
+      expect(run.stderr).toContain("#6 [stage-1 1/2] FROM base");
+      expect(run.stderr).toMatch(/#6 \S+ ran\n/);
+      expect(run.stderr).toMatch(/#6 DONE/);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+      expectNothingLeft(engine);
+    }
+  });
 });

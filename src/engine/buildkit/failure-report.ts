@@ -45,7 +45,7 @@ export async function describeFailure(input: {
     exitCode,
     outOfMemory: /out of memory|OOM/i.test(words),
     copy: isCopy ? await diagnoseCopyStep(input, words) : undefined,
-    trigger: input.trigger && triggerInstruction(input.trigger),
+    trigger: input.trigger && (input.planned.triggerOf(input.trigger.digest) ?? triggerInstruction(input.trigger)),
     dirty: dirtyOf(input.solved.error, input.capabilities),
   };
 }

@@ -2,7 +2,7 @@ import { BuildError, DockerfileError } from "../../errors.js";
 import { configAt, type StepConfiguration } from "../../dockerfile/config.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import { planBuild } from "../../dockerfile/plan.js";
-import type { Dockerfile, Plan } from "../../dockerfile/syntax.js";
+import type { Dockerfile, Instruction, Plan } from "../../dockerfile/syntax.js";
 import type { BuildRequest, ImageConfig, Step } from "../engine.js";
 import type { LLBBridgeClient, Result } from "./gen/gateway.js";
 import type { Metadata } from "@grpc/grpc-js";
@@ -44,6 +44,10 @@ export class PlannedGraph implements StatusPlan {
     return this.map.stepsOf(digest);
   }
 
+  triggerOf(digest: string): Instruction | undefined {
+    return this.map.triggerOf(digest);
+  }
+
   userOf(digest: string): Step | undefined {
     return this.map.userOf(this.graph, digest);
   }
@@ -53,7 +57,8 @@ export class PlannedGraph implements StatusPlan {
   }
 
   followers(step: Step): readonly Step[] {
-    return this.steps.filter((other) => !this.place(other).vertex && other.dependsOn.includes(step.number));
+    const works = (other: Step): boolean => this.stepsOf(this.place(other).after?.digest ?? "").includes(other);
+    return this.steps.filter((other) => other.dependsOn.includes(step.number) && !works(other));
   }
 
   /** The same plan with the ops of some steps, and of no others, run again whatever the cache holds. */

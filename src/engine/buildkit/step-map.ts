@@ -1,5 +1,5 @@
 import type { Step } from "../engine.js";
-import type { Instruction } from "../../dockerfile/syntax.js";
+import type { Instruction, Stage } from "../../dockerfile/syntax.js";
 import { edge, type BuildGraph, type Edge, type Vertex } from "./graph.js";
 
 /** Where one step stands in BuildKit's graph. */
@@ -20,6 +20,8 @@ export interface StepPlace {
 export class StepMap {
   private readonly places = new Map<number, StepPlace>();
   private readonly owners = new Map<string, Step[]>();
+  /** Of this file's ONBUILDs, by the op that does their work. */
+  private readonly triggers = new Map<string, Instruction>();
   private readonly steps: readonly Step[];
 
   constructor(graph: BuildGraph, steps: readonly Step[]) {
@@ -44,6 +46,11 @@ export class StepMap {
   /** The steps that an op does the work of; several where stages share it, none for the build's own errands. */
   stepsOf(digest: string): readonly Step[] {
     return this.owners.get(digest) ?? [];
+  }
+
+  /** The instruction that an ONBUILD of this file holds, where the op does its work in a stage that is built on that stage. */
+  triggerOf(digest: string): Instruction | undefined {
+    return this.triggers.get(digest);
   }
 
   /** The step to blame for an op that is no step itself, such as a download that an ADD reads. */
@@ -76,7 +83,7 @@ export class StepMap {
       this.places.set(step.number, { step, before, after: current, vertex: worker });
       this.own(vertex.digest, step);
       if (worker !== vertex) this.own(worker.digest, step);
-      for (const [stage, state] of this.stagesRead(worker, step)) if (!results.has(stage)) results.set(stage, state);
+      this.findResults(worker, step, instruction, results);
       current = before;
     }
   }
@@ -90,7 +97,8 @@ export class StepMap {
     this.places.set(step.number, { step, before: undefined, after: state, vertex: undefined });
     const parent = this.steps[(step.dependsOn[0] ?? 0) - 1]?.stage;
     if (parent) {
-      if (!results.has(parent.index)) results.set(parent.index, state);
+      const before = this.peelTriggers(graph, step, parent, state, results);
+      if (!results.has(parent.index)) results.set(parent.index, before);
       return;
     }
     // An image, and what its ONBUILD triggers added.
@@ -98,8 +106,41 @@ export class StepMap {
       this.own(at.digest, step);
   }
 
+  /** The ops of a stage's ONBUILDs belong to the FROM that they run behind. Gives the state before them: the stage's result. */
+  private peelTriggers(
+    graph: BuildGraph,
+    step: Step,
+    parent: Stage,
+    state: Edge | undefined,
+    results: Map<number, Edge | undefined>,
+  ): Edge | undefined {
+    let current = state;
+    for (const { trigger } of parent.instructions.toReversed()) {
+      const vertex = graph.vertex(current?.digest);
+      if (!trigger || !vertex || !doesWorkOf(graph, vertex, trigger)) continue;
+      const worker = workerOf(graph, vertex);
+      for (const { digest } of new Set([vertex, worker])) {
+        this.own(digest, step);
+        this.triggers.set(digest, trigger);
+      }
+      this.findResults(worker, step, trigger, results);
+      current = graph.baseOf(vertex);
+    }
+    return current;
+  }
+
+  private findResults(
+    vertex: Vertex,
+    step: Step,
+    instruction: Instruction,
+    results: Map<number, Edge | undefined>,
+  ): void {
+    for (const [stage, state] of this.stagesRead(vertex, step, instruction))
+      if (!results.has(stage)) results.set(stage, state);
+  }
+
   /** The results of other stages that a COPY, an ADD or a RUN's mounts read, as this op names them. */
-  private stagesRead(vertex: Vertex, step: Step): [stage: number, state: Edge | undefined][] {
+  private stagesRead(vertex: Vertex, step: Step, instruction: Instruction): [stage: number, state: Edge | undefined][] {
     const others = new Map<string, number>();
     for (const number of step.dependsOn) {
       const stage = this.steps[number - 1]?.stage;
@@ -111,11 +152,11 @@ export class StepMap {
     const { op } = vertex.op;
     const found: [number, Edge | undefined][] = [];
     if (op?.$case === "file") {
-      const from = others.get(flagValue(step.instruction, "from")?.toLowerCase() ?? "");
+      const from = others.get(flagValue(instruction, "from")?.toLowerCase() ?? "");
       const copy = op.value.actions.find((action) => action.action?.$case === "copy");
       if (from !== undefined && copy) found.push([from, edge(vertex.op, copy.secondaryInput)]);
     } else if (op?.$case === "exec") {
-      for (const flag of step.instruction.flags) {
+      for (const flag of instruction.flags) {
         if (flag.name !== "mount") continue;
         const fields = mountFields(flag.value ?? "");
         const from = others.get(fields.get("from")?.toLowerCase() ?? "");
