@@ -209,13 +209,29 @@ function located(
   return new DockerfileError(message, { ...details, file: dockerfile.file, range, source: dockerfile.source });
 }
 
-/** Engine 20.10 says which image or registry, and not which line has it. */
+/** Engine 20.10 says which image or registry, and not which line has it. The longest name that is told is the one meant. */
 function lineOfImage(message: string, dockerfile: Dockerfile | undefined, host?: string): number | undefined {
-  const stage = dockerfile?.stages.find(({ from }) => {
-    const image = from.args[0]?.text;
-    return image !== undefined && (message.includes(image) || (host !== undefined && image.startsWith(`${host}/`)));
+  const above = new Set<string>();
+  let found: { line: number; length: number } | undefined;
+  for (const { from, name } of dockerfile?.stages ?? []) {
+    const image = from.args[0]?.text ?? "";
+    const repository = image.replace(/(?::[^/:]*)?(?:@.*)?$/, "");
+    const isTold = saysWord(message, repository);
+    const isOfHost = host !== undefined && image.startsWith(`${host}/`);
+    if (repository !== "" && !above.has(image.toLowerCase()) && (isTold || isOfHost))
+      if (!found || repository.length > found.length)
+        found = { line: from.range.start.line, length: repository.length };
+    if (name !== undefined) above.add(name.toLowerCase());
+  }
+  return found?.line;
+}
+
+/** Whether a name stands in a text as a whole, not as a part of a longer one. */
+function saysWord(text: string, name: string): boolean {
+  return text.split(name).some((before, index, parts) => {
+    const after = parts[index + 1];
+    return after !== undefined && !/[\w.-]$/.test(before) && !/^[\w.-]/.test(after);
   });
-  return stage?.from.range.start.line;
 }
 
 /** Engine 20.10 names the line only in words. */
