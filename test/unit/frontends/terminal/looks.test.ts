@@ -52,9 +52,9 @@ describe("a table", () => {
 
 describe("a name and its value", () => {
   it("goes on below the value", () => {
-    expect(wrapValue("  capabilities  CHOWN KILL SETUID MKNOD", 30)).toEqual([
-      "  capabilities  CHOWN KILL",
-      "                SETUID MKNOD",
+    expect(wrapValue("  capabilities  CHOWN KILL SETUID MKNOD", 34)).toEqual([
+      "  capabilities  CHOWN KILL SETUID",
+      "                MKNOD",
     ]);
     expect(wrapValue("  a  b", 30)).toEqual(["  a  b"]);
   });
