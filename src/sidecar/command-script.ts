@@ -9,7 +9,13 @@ export interface CommandOptions {
   /** Undefined: /target outside; inside the target's own working directory. */
   readonly cwd: string | undefined;
   /** Inside only: `user[:group]` by the target's own files, and its environment, `NAME=value` each. */
-  readonly inside: { readonly user: string | undefined; readonly cwd: string; readonly env: readonly string[] };
+  readonly inside: {
+    readonly user: string | undefined;
+    readonly cwd: string;
+    readonly env: readonly string[];
+    /** The target's mount namespace is entered, which takes SYS_ADMIN; else only its root, and /proc/mounts is empty. */
+    readonly entersMounts: boolean;
+  };
   readonly kit: string;
   /** Where the process's id is written in runFolder, for signals. */
   readonly pidFile: string;
@@ -24,6 +30,7 @@ export function command(options: CommandOptions): string[] {
   const env = inside.env.filter((entry) => !entry.startsWith("PATH="));
   return [
     ...["/bin/sh", "-c", insideScript, "dfdebug", pidFile, cwd ?? "", inside.cwd, shell, inside.user ?? "", kit],
+    inside.entersMounts ? "mounts" : "root",
     ...[path, String(env.length), ...env, ...argv],
   ];
 }
@@ -73,14 +80,22 @@ run bash
 `;
 
 /*
- * After chroot only what stands in the target's root can be named, and /proc is the way out to the tools: for root through
+ * The kernel lists the mounts that a process can reach in its own mount namespace: behind chroot alone it can reach none of
+ * them, for the target's are in the target's namespace. What enters that one as well needs SYS_ADMIN, which is given only to
+ * who asks for it: programs of the target's own are started here. After chroot only what stands in the target's root can be named, and /proc is the way out to the tools: for root through
  * the root of the sidecar's own process; another user may not look there, but through files that it has open itself.
  */
 const insideScript = `
-run=${runFolder} pidfile=$1 cwd=$2 home_cwd=$3 terminal=$4 user=$5 kit=\${6%/} path=$7 count=$8
-shift 8
+run=${runFolder} pidfile=$1 cwd=$2 home_cwd=$3 terminal=$4 user=$5 kit=\${6%/} mounts=$7 path=$8 count=$9
+shift 9
 refuse() { echo "dfdebug: $*" >&2; exit 125; }
 [ -x "$kit/bin/sh" ] && [ -x "$kit/bin/env" ] || refuse "the toolbox has no static tools for the inside view"
+enter=
+if [ $mounts = mounts ]; then
+  target=$(readlink /target)
+  target=\${target#/proc/}
+  enter="-t \${target%%/*} -m"
+fi
 lookup() {
   found_id= found_group= found_home=
   while IFS=: read -r entry _ id group _ home _; do
@@ -94,13 +109,16 @@ if [ -n "$user" ] && [ "$found_id" != 0 -o "$user" != "\${user%%:*}" ]; then
   case $user in *:*) lookup group "\${user#*:}" || refuse "there is no group \${user#*:} in the container"; gid=$found_id ;; esac
   exec 8<"$kit/" 9<$run
   tools=/proc/self/fd/8 run_seen=/proc/self/fd/9
-  enter() { exec nsenter -t $$ -r/target -w/target -S "$uid" -G "$gid" "$@"; }
+  enter() { exec nsenter \${enter:--t $$} -r/target -w/target -S "$uid" -G "$gid" "$@"; }
 else
   lookup passwd 0
   home=$found_home
   read -r holder <$run/holder
   tools=/proc/$holder/root$kit run_seen=/proc/$holder/root$run
-  enter() { exec chroot /target "$@"; }
+  enter() {
+    [ -z "$enter" ] || exec nsenter $enter -r/target -w/target "$@"
+    exec chroot /target "$@"
+  }
 fi
 if [ -d "$kit/libexec" ]; then
   # The launchers of tools that are not static name the place where a build mounts them.

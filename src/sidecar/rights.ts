@@ -21,6 +21,8 @@ export interface Reason {
 export interface SidecarRights {
   readonly hostConfig: HostConfig;
   readonly targetProcess: TargetProcess;
+  /** With --inside the target's mount namespace is entered too. */
+  readonly entersMounts: boolean;
   readonly namespaces: readonly Reason[];
   readonly capabilities: readonly Reason[];
   readonly profiles: readonly Reason[];
@@ -41,6 +43,11 @@ const leastCapabilities: readonly Reason[] = [
   { what: "SETGID", why: "for -u, and for tools that drop their rights (tcpdump)" },
   { what: "NET_RAW", why: "for tcpdump and ping" },
 ];
+
+/** Whether --inside enters the target's mount namespace. A read-only copy of it could be made writable again by who does. */
+export function entersMounts({ privileged, capAdd, readOnly }: RightsRequest): boolean {
+  return (privileged || capAdd.includes("SYS_ADMIN")) && !readOnly;
+}
 
 /** The least rights that let a sidecar see a target, by what inspect says of it, and those that were asked for. */
 export function sidecarRights(target: ContainerInfo, request: RightsRequest): SidecarRights {
@@ -70,11 +77,15 @@ export function sidecarRights(target: ContainerInfo, request: RightsRequest): Si
   return {
     hostConfig,
     targetProcess: targetProcess(target),
+    entersMounts: entersMounts(request),
     namespaces: [
       { what: "pid: the target's", why: "its processes and, through /proc, its filesystem" },
       { what: "network: the target's", why: "its interfaces, ports and connections" },
       { what: ipc.mode === undefined ? "ipc: its own" : `ipc: ${ipc.shown}`, why: ipc.why },
-      { what: "mount, uts: its own", why: "the engine shares them with no one" },
+      entersMounts(request)
+        ? { what: "mount: with --inside the target's", why: "SYS_ADMIN is asked for: df and mount see its mounts" }
+        : { what: "mount: its own", why: "--cap-add SYS_ADMIN lets --inside enter the target's, for df and mount" },
+      { what: "uts: its own", why: "the engine shares it with no one" },
       ...(userns === "" ? [] : [{ what: `user: ${userns}`, why: "as the target" }]),
     ],
     capabilities: request.privileged ? [{ what: "all", why: "asked for with --privileged" }] : capabilities,

@@ -146,14 +146,14 @@ function specOf(options: SidecarOptions, becomes: readonly string[]): ContainerS
 }
 
 function commandOf(options: SidecarOptions, what: SidecarCommand, pidFile: string): string[] {
-  const { toolbox, targetEnv, targetCwd } = options;
+  const { toolbox, targetEnv, targetCwd, rights } = options;
   const { argv, view, tty, env = [], cwd, user } = what;
   return command({
     argv,
     view,
     cwd,
     isTerminal: tty !== undefined,
-    inside: { user, cwd: targetCwd, env: [...targetEnv, ...env] },
+    inside: { user, cwd: targetCwd, env: [...targetEnv, ...env], entersMounts: rights.entersMounts },
     kit: toolbox.kit,
     pidFile,
   });

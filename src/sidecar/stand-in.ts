@@ -1,14 +1,18 @@
+import { randomBytes } from "node:crypto";
 import type { ContainerInfo, Containers } from "../docker/containers.js";
 import { removeImage } from "../docker/images.js";
 import { ContainerError, DfdebugError } from "../errors.js";
 import { Lifetime } from "../lifetime.js";
-import { holdContainer, sidecarName } from "./first-process.js";
+import { checkReady, holdContainer, sidecarName } from "./first-process.js";
 import type { OwnerLabels } from "./labels.js";
 import type { Target } from "./target.js";
 import type { ToolboxImage } from "./toolbox.js";
 
-/** Where the one static program lies that a stand-in runs, in its own writable layer. */
-const holderFolder = ".dfdebug";
+/**
+ * What a stand-in runs: the one static program in its own writable layer, which takes itself away before anybody looks. Its
+ * name is no other file's.
+ */
+const holderScript = '"$0" rm -rf "${0%/*}"; echo ready; while read -r _; do :; done';
 
 /**
  * A container of dfdebug's own in the place of a target that does not run: made from an image, or from a stopped container's
@@ -40,20 +44,22 @@ export class StandIn implements AsyncDisposable {
         lifetime.defer(() => removeImage(connection, committed));
         image = committed;
       }
-      const holding = staticBusybox(containers, toolbox, labels).then(holderArchive);
+      const folder = `.dfdebug-${randomBytes(6).toString("hex")}`;
+      const program = `/${folder}/busybox`;
+      const holding = staticBusybox(containers, toolbox, labels).then((busybox) => holderArchive(folder, busybox));
       // It makes a container of its own for a moment: that is waited for, whatever fails meanwhile.
       const settled = holding.then(noop, noop);
       lifetime.defer(() => settled);
       const held = await holdContainer({
         containers,
         signal,
-        speaks: false,
+        speaks: true,
         prepare: async (id) => containers.putArchive(id, "/", await holding),
         spec: {
           name: sidecarName("files"),
           Image: image,
-          Entrypoint: [`/${holderFolder}/busybox`],
-          Cmd: ["cat"],
+          Entrypoint: [program],
+          Cmd: ["sh", "-c", holderScript, program],
           User: "0:0",
           WorkingDir: "/",
           Labels: { ...labels },
@@ -65,6 +71,7 @@ export class StandIn implements AsyncDisposable {
         },
       });
       lifetime.own(held);
+      checkReady(held.firstLine);
       held.control.resume();
       return new StandIn(await containers.inspect(held.id), lifetime);
     } catch (error) {
@@ -110,11 +117,11 @@ async function staticBusybox(containers: Containers, toolbox: ToolboxImage, labe
   );
 }
 
-async function holderArchive(busybox: Buffer): Promise<Buffer> {
+async function holderArchive(folder: string, busybox: Buffer): Promise<Buffer> {
   const { pack } = (await import("tar-stream")).default;
   const archive = pack();
-  archive.entry({ name: holderFolder, type: "directory", mode: 0o755 });
-  archive.entry({ name: `${holderFolder}/busybox`, mode: 0o755 }, busybox);
+  archive.entry({ name: folder, type: "directory", mode: 0o755 });
+  archive.entry({ name: `${folder}/busybox`, mode: 0o755 }, busybox);
   archive.finalize();
   const chunks: Buffer[] = [];
   for await (const chunk of archive) chunks.push(chunk as Buffer);

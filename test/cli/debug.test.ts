@@ -114,6 +114,22 @@ describeEngines("dfdebug debug", (engine) => {
     ]);
   });
 
+  it("enters the target's mounts inside, where SYS_ADMIN is asked for", async () => {
+    const name = targets.run(["-v", "/data", "--pid", "host"]);
+    const seen = docker(engine, "exec", name, "cut", "-d ", "-f2", "/proc/mounts");
+    const look = (...options: string[]) =>
+      debug(["--inside", ...options, name, "--", "cut", "-d ", "-f2", "/proc/mounts"]);
+    const [root, user, least] = await Promise.all([
+      look("--cap-add", "SYS_ADMIN"),
+      look("--cap-add", "SYS_ADMIN", "-u", "1000"),
+      look(),
+    ]);
+    expect(seen).toContain("/data");
+    expect(root).toEqual({ code: 0, stdout: `${seen}\n`, stderr: "" });
+    expect(user).toEqual(root);
+    expect(least).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+
   it("takes the target's own programs before its tools inside, and gives a user the tools too", async () => {
     const name = targets.run(
       ["--tmpfs", "/own:exec"],
@@ -232,8 +248,9 @@ describeEngines("dfdebug debug", (engine) => {
     it("an image, one without a shell too", async () => {
       writeFileSync(join(folder, "Dockerfile"), 'FROM scratch\nCOPY Dockerfile /only\nENTRYPOINT ["/none"]\n');
       docker(engine, "build", "-q", "-t", "dfdebug-test/no-shell", folder);
-      const look = await debug(["--inside", "dfdebug-test/no-shell", "--", "ls", "/only"]);
-      expect(look).toEqual({ code: 0, stdout: "/only\n", stderr: "" });
+      // Nor is there anything of dfdebug's own in it.
+      const look = await debug(["--inside", "dfdebug-test/no-shell", "--", "sh", "-c", "echo /only* /.dfd*"]);
+      expect(look).toEqual({ code: 0, stdout: "/only /.dfd*\n", stderr: "" });
       docker(engine, "rmi", "dfdebug-test/no-shell");
     });
   });

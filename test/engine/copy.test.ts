@@ -76,6 +76,16 @@ describeEngines("dfdebug cp", (engine) => {
     expect(readFileSync(join(folder, "copy"), "utf8")).toContain("root:");
   });
 
+  it("says why a place cannot be written, in the words of what tried", async () => {
+    const [tree, file] = await Promise.all([cp("tree", `${web}:/root`), cp("tree/run.sh", `${web}:/etc/passwd`)]);
+    expect(tree).toMatchObject({
+      code: 1,
+      stderr:
+        "Error: Writing /root/tree failed: can't create directory 'tree': Read-only file system\n  Partial now: nothing was written\n",
+    });
+    expect(file).toMatchObject({ code: 1, stderr: "Error: Writing /etc/passwd failed: Read-only file system\n" });
+  });
+
   it("says which part of a path is missing", async () => {
     const run = await cp(`${web}:/etc/paswd`, ".");
     expect(run.code).toBe(1);

@@ -19,11 +19,12 @@ interface Report {
   }[];
   readonly lines: Readonly<Record<string, number>>;
   readonly notes: readonly string[];
+  readonly lastRun?: object;
 }
 
 const dockerfile = `FROM busybox:latest AS app
 COPY . /app/
-RUN chmod 755 /app/crlf.sh /app/ok.sh /app/foreign /app/glibc /app/text && chmod 700 /app/ok.sh && touch /app/file \\
+RUN chmod 755 /app/crlf.sh /app/entry.sh /app/ok.sh /app/foreign /app/glibc /app/text && chmod 700 /app/ok.sh && touch /app/file \\
  && ln -s /gone /bin/dangling && ln -s ../app/crlf.sh /bin/start
 USER nobdy
 WORKDIR /app
@@ -42,6 +43,7 @@ describeEngines("dfdebug entrypoint", (engine) => {
     writeFileSync(join(folder, "Dockerfile"), dockerfile);
     writeFileSync(join(folder, "crlf.sh"), "#!/bin/sh\r\n");
     writeFileSync(join(folder, "ok.sh"), "#!/bin/sh\n");
+    writeFileSync(join(folder, "entry.sh"), '#!/bin/sh\nset -e\necho ready\nexec "$@"\n');
     writeFileSync(join(folder, "text"), "hello\n");
     writeFileSync(join(folder, "foreign"), elfProgram({ machine: 22, bits: 64, little: false }));
     const loader = "/lib64/ld-linux-none.so.2";
@@ -136,6 +138,57 @@ describeEngines("dfdebug entrypoint", (engine) => {
       expect((await look(odd)).findings).toMatchObject([{ kind: "workdir-is-file" }, { kind: "crlf" }]);
     } finally {
       docker(engine, "rmi", odd);
+    }
+  });
+
+  it("follows an init, a change of the user and an entrypoint's script to the command behind", async () => {
+    const ran = ["--user", "0", "--entrypoint", "/app/entry.sh"];
+    const { programs } = await look(create(ran, ["env", "A=1", "sh", "-c", "exec cat"]));
+    expect(programs.filter(({ role }) => role !== "interpreter")).toMatchObject([
+      { role: "program", path: "/app/entry.sh" },
+      { role: "command", name: "env" },
+      { role: "command", path: "/bin/sh" },
+      { role: "script", path: "/bin/cat" },
+    ]);
+    const wrong = await look(create(ran, ["env", "A=1", "./crlfsh"]));
+    expect(wrong.findings).toMatchObject([
+      { kind: "program-missing", message: expect.stringContaining("env's command ./crlfsh is not there") as string },
+    ]);
+    expect((await look(create(ran))).notes.join()).toContain("is given nothing to run");
+  });
+
+  it("says how a container ended last, and how often it was started again", async () => {
+    const name = `entrypoint-${id}-ended`;
+    created.push(name);
+    docker(engine, "run", "-d", "--name", name, "--restart", "on-failure:1", "busybox", "sh", "-c", "exit 3");
+    docker(engine, "wait", name);
+    const { canRun, lastRun } = await look(name);
+    expect({ canRun, lastRun }).toMatchObject({
+      canRun: true,
+      lastRun: { exitCode: 3, restarts: 1, outOfMemory: false },
+    });
+    const text = await dfdebug(engine, ["entrypoint", name]);
+    expect(text.stdout).toContain("It does not run, it ended with exit code 3, restarted 1 time.");
+    expect(text.stdout).not.toContain("It can run.");
+  });
+
+  it("finds the libraries that a program's loader would not", async () => {
+    const made = `entrypoint-${id}-libraries`;
+    created.push(made);
+    const moved = "mkdir /opt/x && mv /lib/x86_64-linux-gnu/libtinfo.so.6* /opt/x/ && ldconfig";
+    docker(engine, "run", "--name", made, "--entrypoint", "/bin/sh", "debian:bookworm-slim", "-c", moved);
+    const kept = docker(engine, "commit", "-c", 'ENTRYPOINT ["bash"]', made);
+    const given = docker(engine, "commit", "-c", 'ENTRYPOINT ["bash"]', "-c", "ENV LD_LIBRARY_PATH=/opt/x", made);
+    try {
+      expect((await look(kept)).findings).toMatchObject([
+        {
+          kind: "library-missing",
+          message: expect.stringContaining("/usr/bin/bash needs the library libtinfo.so.6") as string,
+        },
+      ]);
+      expect((await look(given)).programs[0]?.type).toBe("ELF amd64, dynamic, 2 libraries");
+    } finally {
+      docker(engine, "rmi", kept, given);
     }
   });
 });

@@ -217,12 +217,15 @@ describeEngines("looking into a container", (engine) => {
     expect(table.stdout).toMatch(/^CONTAINER ID +NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS$/m);
   });
 
-  it("stats go on on a terminal until Ctrl-C", async () => {
+  it.each([
+    ["\x03", 130],
+    ["q", 0],
+  ])("stats go on on a terminal until they are left with %j", async (key, code) => {
     await using terminal = new Terminal(engine, ["stats"], tmpdir());
     await terminal.expect(web);
     await terminal.expect("64MiB");
-    terminal.type("\x03");
-    expect(await terminal.exited).toBe(130);
+    terminal.type(key);
+    expect(await terminal.exited).toBe(code);
   });
 
   it("logs are docker's, byte for byte", () => {

@@ -1,4 +1,5 @@
 import { fstatSync, statSync } from "node:fs";
+import { entersMounts } from "../../sidecar/rights.js";
 import type { SidecarCommand } from "../../sidecar/sidecar.js";
 import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
@@ -88,7 +89,11 @@ function hasNoInput(): boolean {
 function welcome(target: DebugTarget, view: "inside" | "outside"): string {
   const live = target.isLive ? ", its processes and network are here" : "";
   const where = view === "inside" ? "/" : "/target";
-  return `${target.name}: its files are at ${where}${live}.\nCtrl-] opens the (dfdebug) prompt, exit leaves.\n`;
+  const mounts =
+    view === "inside" && !entersMounts(target.request)
+      ? "df and mount see no mounts here: --cap-add SYS_ADMIN lets them.\n"
+      : "";
+  return `${target.name}: its files are at ${where}${live}.\n${mounts}Ctrl-] opens the (dfdebug) prompt, exit leaves.\n`;
 }
 
 /** What programs on this terminal go by. */

@@ -1,3 +1,4 @@
+import type { DockerConnection } from "../../docker/connection.js";
 import { Containers } from "../../docker/containers.js";
 import { findImage, platformOf, type ImageInfo } from "../../docker/images.js";
 import type { ImageConfig } from "../../dockerfile/image-config.js";
@@ -7,6 +8,7 @@ import { checkEntrypoint, type EntrypointReport } from "../../sidecar/entrypoint
 import type { RunInstruction } from "../../sidecar/entrypoint/finding.js";
 import { findRunLines, runInstructions, valueOf, type NoLines, type RunLines } from "../../sidecar/entrypoint/lines.js";
 import { StoredFiles } from "../../sidecar/copy/stored-files.js";
+import { lastRun, type LastRun } from "../../sidecar/crash.js";
 import { ownerLabels } from "../../sidecar/labels.js";
 import { nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
 import { locate } from "../build-request.js";
@@ -15,6 +17,7 @@ import type { CliIo } from "../io.js";
 import { writeAll } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { entrypointText } from "./entrypoint-text.js";
+import { lastRunMeaning } from "./last-run-text.js";
 
 export interface EntrypointFlags {
   readonly file?: string;
@@ -25,6 +28,10 @@ export interface EntrypointFlags {
 export interface LocatedReport extends EntrypointReport {
   readonly name: string;
   readonly kind: Target["kind"];
+  /** How a container that does not run for long ended last. Undefined for the rest. */
+  readonly lastRun: (LastRun & { readonly meaning: string | undefined }) | undefined;
+  /** It is started again each time it ends. */
+  readonly isLooping: boolean;
   /** Undefined where none was there, or none fits. */
   readonly dockerfile: string | undefined;
   /** Dockerfile lines of the values that are the image's. */
@@ -51,11 +58,13 @@ export async function runEntrypoint(
   await using files = await StoredFiles.open(target, containers, ownerLabels());
   const report = await checkEntrypoint(files, config, Arch);
   const found = image && (await linesFor(image, flags.file, containers, io));
-  const notes = [...report.notes, ...endNotes(target), ...lineNotes(found, flags.file)];
+  const notes = [...report.notes, ...lineNotes(found, flags.file)];
   const located: LocatedReport = {
     name: target.kind === "image" ? name : nameOf(target.info),
     kind: target.kind,
     ...report,
+    lastRun: await lastRunOf(target, connection),
+    isLooping: target.kind === "container" && (target.info.State.Running || target.info.State.Restarting),
     notes,
     dockerfile: found && "lines" in found ? found.file : undefined,
     lines: found && "lines" in found ? linesOf(found, config, imageConfig) : {},
@@ -117,14 +126,9 @@ function linesOf(
   return Object.fromEntries(entries);
 }
 
-/** What an engine said when it could not start a container is the plainest fact there is. */
-function endNotes(target: Target): string[] {
-  if (target.kind === "image") return [];
-  const { ExitCode, Error: reason } = target.info.State;
-  if (reason) return [`The engine could not start it: ${reason}`];
-  if (target.info.State.Running || (ExitCode !== 126 && ExitCode !== 127)) return [];
-  const why = ExitCode === 126 ? "a command could not be executed" : "a command was not found";
-  return [`It ended with ${String(ExitCode)}: ${why}.`];
+async function lastRunOf(target: Target, connection: DockerConnection): Promise<LocatedReport["lastRun"]> {
+  const run = target.kind === "container" ? await lastRun(target.info, connection) : undefined;
+  return run && { ...run, meaning: lastRunMeaning(run) };
 }
 
 function lineNotes(found: RunLines | NoLines | undefined, file: string | undefined): string[] {
@@ -136,7 +140,7 @@ function lineNotes(found: RunLines | NoLines | undefined, file: string | undefin
   return [`${found.file} is not this image's Dockerfile: ${why}. So no lines are given.`];
 }
 
-function asJson({ findings, lines, dockerfile, ...report }: LocatedReport): object {
+function asJson({ findings, lines, dockerfile, isLooping: _, ...report }: LocatedReport): object {
   return {
     ...report,
     canRun: findings.length === 0,

@@ -2,7 +2,7 @@ import { binarySize, decimalSize } from "../../frontends/terminal/docker-units.j
 import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
 import type { Style } from "../../frontends/terminal/style.js";
 import { tableLines } from "../../frontends/terminal/table.js";
-import { truncate } from "../../frontends/terminal/width.js";
+import { truncate, wrapValue } from "../../frontends/terminal/width.js";
 import type { ControlGroup, Pressure } from "../../sidecar/report/cgroup.js";
 import type { Namespace } from "../../sidecar/report/namespaces.js";
 import type { Listener, NetworkInterface } from "../../sidecar/report/network.js";
@@ -38,13 +38,17 @@ export function inspectText(inspection: Inspection, style: Style, width: number 
   const lines = sections.flatMap(([title, content]) =>
     content.length === 0
       ? []
-      : [style.bold(title), ...content.map((line) => cut(`  ${sanitizeLine(line)}`, width)), ""],
+      : [style.bold(title), ...content.flatMap((line) => fit(`  ${sanitizeLine(line)}`, width, listed.has(title))), ""],
   );
   return `${lines.slice(0, -1).join("\n")}\n`;
 }
 
-function cut(line: string, width: number | undefined): string {
-  return width === undefined ? line.trimEnd() : truncate(line.trimEnd(), width);
+/** Sections of names and values. The rest are tables, whose rows stay lines. */
+const listed = new Set(["State", "Limits and use", "Rights"]);
+
+function fit(line: string, width: number | undefined, isListed: boolean): string[] {
+  if (width === undefined) return [line.trimEnd()];
+  return isListed ? wrapValue(line.trimEnd(), width) : [truncate(line.trimEnd(), width)];
 }
 
 const shownLimits = new Set([

@@ -10,6 +10,7 @@ import { nameOf } from "../../sidecar/target.js";
 import type { CliIo } from "../io.js";
 import { jsonLine, writeAll, readerGone } from "../output.js";
 import type { EngineFlags } from "../program.js";
+import { readLiveKeys } from "./live-keys.js";
 import { findContainer, untilInterrupted, withContainers } from "./with-containers.js";
 
 export interface StatsFlags {
@@ -36,8 +37,8 @@ const period = 500;
 const plainPeriod = 1000;
 
 /**
- * `dfdebug stats`: docker's numbers for the containers that were named, else for all that run. Resolves with 130 when it was
- * interrupted. Rejects with UsageError or EngineError.
+ * `dfdebug stats`: docker's numbers for the containers that were named, else for all that run. Resolves with 0 when it was
+ * left with `q`, with 130 when it was interrupted. Rejects with UsageError or EngineError.
  */
 export function runStats(
   names: readonly string[],
@@ -85,8 +86,8 @@ class LiveStats {
   private readonly running = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
   private failure: Error | undefined;
-  /** Nobody reads what is written. */
-  private isUnread = false;
+  /** Why it ends: the exit code of whoever left it, or of nobody reading what is written. */
+  private code: number | undefined;
   private wake: () => void = () => undefined;
 
   constructor(containers: Containers, rows: readonly Row[], flags: StatsFlags, io: CliIo) {
@@ -102,16 +103,18 @@ class LiveStats {
     if (discover) this.track(this.discover());
     const isLive = canRedraw(io.stdout, io.env) && !flags.json;
     const screen = new LiveScreen(io.stdout);
+    await using _keys = isLive && io.stdin.isTTY ? readLiveKeys(io, { left: (code) => this.leave(code) }) : undefined;
     try {
-      for (let round = 0; this.running.size > 0 && !this.isUnread; round++) {
+      for (let round = 0; this.running.size > 0 && this.code === undefined; round++) {
         // The first table comes as soon as there is something to show.
         await (round === 0 && this.rows.size > 0 ? this.changed() : this.pause(isLive ? period : plainPeriod));
         if (this.failure !== undefined) throw this.failure;
+        if (this.code !== undefined) break;
         const rows = [...this.rows.values()];
         if (isLive) screen.draw(statsTable(rows, screen.width));
         else if (!flags.json) await this.write(`${statsTable(rows).join("\n")}\n`);
       }
-      return this.isUnread ? readerGone : 0;
+      return this.code ?? 0;
     } finally {
       this.stopping.abort();
       await Promise.all(this.running);
@@ -137,12 +140,16 @@ class LiveStats {
 
   private async write(text: string): Promise<void> {
     if (await writeAll(this.io.stdout, text)) return;
-    this.isUnread = true;
+    this.leave(readerGone);
+  }
+
+  private leave(code: number): void {
+    this.code ??= code;
     this.wake();
   }
 
   private get mustEnd(): boolean {
-    return this.isUnread || this.failure !== undefined || this.running.size === 0;
+    return this.code !== undefined || this.failure !== undefined || this.running.size === 0;
   }
 
   private add(row: Row): void {

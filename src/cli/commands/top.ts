@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { formatCount } from "../../debugger/format.js";
 import { UsageError } from "../../errors.js";
 import { binarySize } from "../../frontends/terminal/docker-units.js";
 import { LiveScreen } from "../../frontends/terminal/live-screen.js";
-import { RawTerminal } from "../../frontends/terminal/raw-terminal.js";
 import { canRedraw, detectStyle } from "../../frontends/terminal/style.js";
 import { tableLines } from "../../frontends/terminal/table.js";
 import { nameOf } from "../../sidecar/target.js";
 import type { CliIo } from "../io.js";
 import { jsonLine, writeAll } from "../output.js";
 import type { EngineFlags } from "../program.js";
+import { readLiveKeys } from "./live-keys.js";
 import { ProcessWatch, type ProcessSample } from "./process-watch.js";
 import { untilInterrupted } from "./with-containers.js";
 
@@ -43,45 +44,41 @@ export function runTop(name: string, flags: TopFlags, engineFlags: EngineFlags, 
 }
 
 async function live(watch: ProcessWatch, flags: TopFlags, delay: number, io: CliIo): Promise<number> {
-  const terminal = new RawTerminal(io.stdin, io.stdout);
   const screen = new LiveScreen(io.stdout);
   const { bold } = detectStyle(io.stdout, io.env);
-  const keys = { sort: flags.sort, left: false, interrupted: false };
+  let { sort } = flags;
+  let code: number | undefined;
   let wake: () => void = () => undefined;
-  await using _raw = terminal.enter(
-    (pressed) => {
-      for (const key of pressed.toString("latin1")) {
-        if (key === "q" || key === "Q" || key === "\x04") keys.left = true;
-        else if (key === "\x03") keys.interrupted = true;
-        else if (key === "c" || key === "P") keys.sort = "cpu";
-        else if (key === "m" || key === "M") keys.sort = "memory";
-        else if (key === "p" || key === "N") keys.sort = "pid";
-      }
+  await using _keys = readLiveKeys(io, {
+    key: (key) => {
+      if (key === "c" || key === "P") sort = "cpu";
+      else if (key === "m" || key === "M") sort = "memory";
+      else if (key === "p" || key === "N") sort = "pid";
       wake();
     },
-    () => {
-      keys.left = true;
+    left: (exitCode) => {
+      code ??= exitCode;
       wake();
     },
-  );
+  });
   const aborted = (): void => wake();
   io.signal.addEventListener("abort", aborted);
   try {
     for (;;) {
-      const sample = sorted(await watch.sample(), keys.sort);
+      const sample = sorted(await watch.sample(), sort);
       const { processes, cpu } = sample;
       const total = [...processes].reduce((sum, { pid }) => sum + (cpu.get(pid) ?? 0), 0);
-      const head = `${nameOf(watch.info)}: ${String(processes.length)} processes, ${total.toFixed(1)}% CPU, sorted by ${keys.sort} (c, m, p sort; q leaves)`;
+      const head = `${nameOf(watch.info)}: ${formatCount(processes.length, "process", "processes")}, ${total.toFixed(1)}% CPU, sorted by ${sort} (c, m, p sort; q leaves)`;
       const [title = "", ...rows] = topTable(sample, screen.width);
       screen.draw([head.slice(0, screen.width), bold(title), ...rows]);
       const timer = setTimeout(() => wake(), delay);
       await new Promise<void>((resolve) => {
         wake = resolve;
-        if (keys.left || keys.interrupted || io.signal.aborted) resolve();
+        if (code !== undefined || io.signal.aborted) resolve();
       });
       clearTimeout(timer);
-      if (keys.left) return 0;
-      if (keys.interrupted || io.signal.aborted) return 130;
+      if (code !== undefined) return code;
+      if (io.signal.aborted) return 130;
     }
   } finally {
     io.signal.removeEventListener("abort", aborted);

@@ -1,3 +1,4 @@
+import { formatCount } from "../../debugger/format.js";
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerInfo, Containers } from "../../docker/containers.js";
@@ -152,7 +153,7 @@ function usageText({ time, cpuPercent, memory, network, block, pids }: Usage, st
     `memory ${binarySize(memory.used)} / ${binarySize(memory.limit)} (${memory.percent.toFixed(2)}%)`,
     `net ${decimalSize(network.received)} / ${decimalSize(network.sent)}`,
     `disk ${decimalSize(block.read)} / ${decimalSize(block.written)}`,
-    `${String(pids)} processes`,
+    formatCount(pids, "process", "processes"),
   ];
   return `${style.dim(`${milliseconds(time)}  use  ${parts.join(", ")}`)}\n`;
 }

@@ -147,6 +147,17 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
+/** As `wrap`, for a line of a name and its value, which stand two blanks apart: what follows stands below the value. */
+export function wrapValue(line: string, width: number): string[] {
+  const start = /^ *\S.*? {2,}/.exec(line)?.[0].length ?? 0;
+  // Where a value has no room beside its name, it is not made to.
+  if (start === 0 || width - start < 16) return [truncate(line, width)];
+  const [first = "", ...rest] = wrap(line.slice(start), width - start);
+  return [line.slice(0, start) + first, ...rest.map((more) => " ".repeat(start) + more)].map((each) =>
+    truncate(each, width),
+  );
+}
+
 /** Filled with spaces to `width` columns. */
 export function padEnd(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - textWidth(text)));

@@ -122,15 +122,16 @@ export class LiveFiles implements ContainerFiles {
         code: "COPY_CONFLICT",
       });
     if (code === exitMissing) throw new ContainerError(`${folder} is not a folder that exists`, { code: "NOT_FOUND" });
-    const reason = failure ?? failed(code, stderr.text);
+    const last = names.last.replace(/^\.\//, "");
+    const where = `${prefix}/${file ?? (last || (root ?? ""))}`;
+    const reason = failure ?? failed(code, stderr.text, `Writing ${where} failed`);
     if (code === exitNoTool || (file !== undefined && code !== undefined && !signal.aborted)) throw reason;
-    const last = names.last;
     const partial =
       file !== undefined
         ? `nothing: ${prefix}/${file} is as it was`
         : last === ""
           ? "nothing was written"
-          : `${prefix}/${last.replace(/^\.\//, "")}; what comes before it is whole, the rest is missing`;
+          : `${prefix}/${last}; what comes before it is whole, the rest is missing`;
     const error = new PartialCopyError(reason.message, partial, reason);
     throw signal.aborted ? cancelledPartial(error, signal) : error;
   }
@@ -163,7 +164,8 @@ export class LiveFiles implements ContainerFiles {
   }
 }
 
-function failed(code: number | undefined, stderr: string): DfdebugError {
+/** The first that a tool said is the cause, what follows is its consequence. */
+function failed(code: number | undefined, stderr: string, what = "The copy failed in the container"): DfdebugError {
   if (code === exitNoTool)
     return new ContainerError(
       "The toolbox has no static busybox, which reads and writes the container's files",
@@ -172,10 +174,13 @@ function failed(code: number | undefined, stderr: string): DfdebugError {
     );
   if (code === undefined || code === 137)
     return new ContainerError("The container ended, and the copy with it", { code: "COPY_FAILED" });
-  const reason = stderr.trim().split("\n").slice(-3).join("; ").replaceAll("tar: ", "");
-  return new ContainerError(reason || `The copy failed in the container (tar ended with ${String(code)})`, {
-    code: "COPY_FAILED",
-  });
+  const [reason = ""] = stderr.trim().split("\n");
+  return new ContainerError(
+    `${what}: ${reason.replace(/^(?:tar|sh|mkdir): (?:line \d+: )?/, "") || `tar ended with ${String(code)}`}`,
+    {
+      code: "COPY_FAILED",
+    },
+  );
 }
 
 /** `<st_mode in hex> <size>[ /left /out]`. */

@@ -84,6 +84,7 @@ bb=$1 folder=$3 root=$4
 cd "$folder" || exit ${String(exitMissing)}
 if [ -n "$root" ] && [ ! -d "$root" ]; then
   if [ -e "$root" ] || [ -L "$root" ]; then exit ${String(exitNotFolder)}; fi
+  "$bb" mkdir "$root" || exit
 fi
 exec "$bb" tar -x -v -f -
 `;
@@ -96,7 +97,7 @@ export const fileScript = `
 bb=$1 folder=$3 aside=$4 name=$5
 cd "$folder" || exit ${String(exitMissing)}
 [ ! -d "$name" ] || [ -L "$name" ] || exit ${String(exitIsFolder)}
-if : 2>/dev/null >"$aside"; then
+if refusal=$( { : >"$aside"; } 2>&1 ); then
   "$bb" tar -x -f - || { status=$?; "$bb" rm -f "$aside"; exit $status; }
   if [ -L "$name" ] || ! "$bb" mv -f "$aside" "$name" 2>/dev/null; then
     if [ -L "$name" ]; then "$bb" rm -f "$name" && "$bb" mv -f "$aside" "$name"
@@ -106,6 +107,9 @@ if : 2>/dev/null >"$aside"; then
     "$bb" rm -f "$aside"
     exit $status
   fi
-elif [ -f "$name" ]; then "$bb" tar -x -O -f - >"$name"
-else : >"$aside"; fi
+else
+  # A redirection's failure would end the shell without a word.
+  [ ! -f "$name" ] || refusal=$( { : >>"$name"; } 2>&1 ) && [ -f "$name" ] || { echo "\${refusal##*: }" >&2; exit 1; }
+  "$bb" tar -x -O -f - >"$name"
+fi
 `;

@@ -2,9 +2,9 @@ import { posix } from "node:path";
 import { defaultPath, defaultShell, type ImageConfig } from "../../dockerfile/image-config.js";
 import type { ContainerFiles } from "../copy/container-files.js";
 import { findAccount, type Account } from "./accounts.js";
-import { combineCommand, firstProgram, originOf, shellScriptIndex, type CommandPart } from "./command.js";
+import { CommandCheck, foldersOf, type AccountFiles } from "./command-check.js";
+import { combineCommand, originOf, type CommandPart } from "./command.js";
 import type { Finding, Program } from "./finding.js";
-import { ProgramCheck } from "./program-check.js";
 import { ProgramFiles } from "./program-files.js";
 
 /** What a container would run, and what stands in the way. */
@@ -44,12 +44,14 @@ export async function checkEntrypoint(
       message: `The working directory ${directory} cannot be: ${blocking} is a file`,
       hint: "docker makes a directory that is missing, but none in a file's place.",
     });
-  const account = await accountOf(files, user, findings);
+  const [passwd, group] = await Promise.all([files.text("/etc/passwd"), files.text("/etc/group")]);
+  const accounts = { passwd, group };
+  const account = accountOf(accounts, user, findings);
   if (account && account.name === undefined && account.uid !== 0)
     notes.push(`/etc/passwd has no uid ${String(account.uid)}: the process has no user name, and HOME is /.`);
 
   const [program] = line.argv;
-  const programs: Program[] = [];
+  const check = new CommandCheck(accounts);
   if (program === undefined || program === "")
     findings.push({
       kind: "no-command",
@@ -58,26 +60,17 @@ export async function checkEntrypoint(
       hint: "Give one, or a command behind the image's name.",
     });
   else {
-    const context = { files, searched: searchedIn(config.Env), directory, account, architecture };
-    const check = new ProgramCheck(context, originOf(line, 0));
-    await check.check(program, "program");
-    programs.push(...check.programs);
+    const env = config.Env ?? [];
+    const words = line.argv.map((text, index) => ({ text, instruction: originOf(line, index) }));
+    await check.check(words, { files, searched: searchedIn(env), directory, account, architecture, env });
     findings.push(...check.findings);
-    const script = shellScriptIndex(line.argv);
-    const first = script === undefined ? undefined : firstProgram(line.argv[script] ?? "");
-    if (script !== undefined && first !== undefined) {
-      const inScript = new ProgramCheck(context, originOf(line, script));
-      await inScript.check(first, "script");
-      programs.push(...inScript.programs);
-      findings.push(...inScript.findings);
-    }
+    notes.push(...check.notes);
   }
   notes.push(...formNotes(line.parts));
-  return { argv: line.argv, parts: line.parts, programs, user, account, directory, findings, notes };
+  return { argv: line.argv, parts: line.parts, programs: check.programs, user, account, directory, findings, notes };
 }
 
-async function accountOf(files: ProgramFiles, user: string, findings: Finding[]): Promise<Account | undefined> {
-  const [passwd, group] = await Promise.all([files.text("/etc/passwd"), files.text("/etc/group")]);
+function accountOf({ passwd, group }: AccountFiles, user: string, findings: Finding[]): Account | undefined {
   const account = findAccount(user, passwd, group);
   if (!("missing" in account)) return account;
   const { missing, name, near } = account;
@@ -92,9 +85,9 @@ async function accountOf(files: ProgramFiles, user: string, findings: Finding[])
   return undefined;
 }
 
-function searchedIn(env: ImageConfig["Env"]): string[] {
-  const path = env?.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length);
-  return (path ?? defaultPath("linux") ?? "").split(":").filter((folder) => folder.startsWith("/"));
+function searchedIn(env: readonly string[]): string[] {
+  const path = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length);
+  return foldersOf(path ?? defaultPath("linux") ?? "");
 }
 
 function formNotes(parts: readonly CommandPart[]): string[] {

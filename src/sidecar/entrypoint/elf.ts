@@ -1,16 +1,56 @@
 /** What an ELF file's head says of how it is run (ELF-64 Object File Format, System V gABI). */
 export interface ElfHead {
   readonly bits: 32 | 64;
+  /** The order of bytes. */
+  readonly little: boolean;
   /** An executable, position-independent or not: no object file and no core dump. */
   readonly isProgram: boolean;
   /** As Go and docker name it; undefined for machines that docker has no name for. */
   readonly architecture: string | undefined;
   /** PT_INTERP: the program that loads its libraries. Undefined: static. "": it has one, beyond the bytes at hand. */
   readonly loader: string | undefined;
+  /** PT_DYNAMIC: what the loader has to know. Undefined where it has none. */
+  readonly dynamic: ByteRange | undefined;
+  /** PT_LOAD: which bytes of the file stand at which address. */
+  readonly loaded: readonly (ByteRange & { readonly address: number })[];
+}
+
+/** Bytes of a file. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly size: number;
 }
 
 const programTypes = [2, 3];
-const loaderSegment = 3;
+const segments = { load: 1, dynamic: 2, loader: 3 };
+
+/** The numbers in an ELF file, by its own width and order of bytes. */
+export class ElfNumbers {
+  /** Bytes of an address. */
+  readonly width: 4 | 8;
+  private readonly bytes: Buffer;
+  private readonly little: boolean;
+
+  /** `bytes` may be any part of the file: offsets are into it. */
+  constructor(bytes: Buffer, shape: { readonly bits: 32 | 64; readonly little: boolean }) {
+    this.bytes = bytes;
+    this.width = shape.bits === 64 ? 8 : 4;
+    this.little = shape.little;
+  }
+
+  short(at: number): number {
+    return this.little ? this.bytes.readUInt16LE(at) : this.bytes.readUInt16BE(at);
+  }
+
+  word(at: number): number {
+    return this.little ? this.bytes.readUInt32LE(at) : this.bytes.readUInt32BE(at);
+  }
+
+  address(at: number): number {
+    if (this.width === 4) return this.word(at);
+    return Number(this.little ? this.bytes.readBigUInt64LE(at) : this.bytes.readBigUInt64BE(at));
+  }
+}
 
 /** Undefined for what is no ELF file, or whose headers are not all in `head` (4096 bytes do for what linkers make). */
 export function readElf(head: Buffer): ElfHead | undefined {
@@ -18,26 +58,41 @@ export function readElf(head: Buffer): ElfHead | undefined {
   const bits = head[4] === 2 ? 64 : 32;
   const little = head[5] !== 2;
   if (bits === 64 && head.length < 64) return undefined;
-  const short = (at: number): number => (little ? head.readUInt16LE(at) : head.readUInt16BE(at));
-  const word = (at: number): number => (little ? head.readUInt32LE(at) : head.readUInt32BE(at));
-  const address = (at: number): number => {
-    if (bits === 32) return word(at);
-    return Number(little ? head.readBigUInt64LE(at) : head.readBigUInt64BE(at));
-  };
-  const [table, size, count] = bits === 64 ? [address(32), short(54), short(56)] : [address(28), short(42), short(44)];
+  const numbers = new ElfNumbers(head, { bits, little });
+  const [table, size, count] =
+    bits === 64
+      ? [numbers.address(32), numbers.short(54), numbers.short(56)]
+      : [numbers.address(28), numbers.short(42), numbers.short(44)];
   if (table + size * count > head.length || (count > 0 && size < (bits === 64 ? 56 : 32))) return undefined;
   let loader: string | undefined;
+  let dynamic: ByteRange | undefined;
+  const loaded: (ByteRange & { address: number })[] = [];
+  // A segment's offset, address and size in the file.
+  const [offsetAt, addressAt, sizeAt] = bits === 64 ? [8, 16, 32] : [4, 8, 16];
   for (let index = 0; index < count; index++) {
     const at = table + index * size;
-    if (word(at) !== loaderSegment) continue;
-    const [start, length] = bits === 64 ? [address(at + 8), address(at + 32)] : [address(at + 4), address(at + 16)];
-    loader = start + length > head.length ? "" : head.toString("utf8", start, start + length).replace(/\0.*$/s, "");
+    const range = { offset: numbers.address(at + offsetAt), size: numbers.address(at + sizeAt) };
+    const end = range.offset + range.size;
+    switch (numbers.word(at)) {
+      case segments.load:
+        loaded.push({ ...range, address: numbers.address(at + addressAt) });
+        break;
+      case segments.dynamic:
+        dynamic = range;
+        break;
+      case segments.loader:
+        loader = end > head.length ? "" : head.toString("utf8", range.offset, end).replace(/\0.*$/s, "");
+        break;
+    }
   }
   return {
     bits,
-    isProgram: programTypes.includes(short(16)),
-    architecture: architectureOf(short(18), bits, little),
+    little,
+    isProgram: programTypes.includes(numbers.short(16)),
+    architecture: architectureOf(numbers.short(18), bits, little),
     loader,
+    dynamic,
+    loaded,
   };
 }
 

@@ -15,6 +15,9 @@ export interface Finding {
     | "crlf"
     | "user-missing"
     | "group-missing"
+    | "not-root"
+    | "library-missing"
+    | "library-version"
     | "workdir-is-file";
   /** Where it comes from. */
   readonly instruction: RunInstruction;
@@ -24,14 +27,14 @@ export interface Finding {
 
 /** A program that is started, and those that start it: an interpreter, a loader. */
 export interface Program {
-  /** `script`: what a shell's script begins with. */
-  readonly role: "program" | "interpreter" | "loader" | "script";
+  /** `script`: what a shell's `-c` begins with; `command`: what an init, `gosu` or an entrypoint's script starts. */
+  readonly role: "program" | "interpreter" | "loader" | "script" | "command";
   /** As the command line, the `#!` line or the ELF header name it. */
   readonly name: string;
   /** Undefined where it was not found. */
   readonly path: string | undefined;
   /** Where the path's symlinks lead. */
   readonly real: string | undefined;
-  /** `amd64 ELF, static`, `script, #!/bin/sh`. */
+  /** `ELF amd64, dynamic, 6 libraries`, `script, #!/bin/sh`. */
   readonly type: string | undefined;
 }

@@ -2,6 +2,8 @@ import { posix } from "node:path";
 import { mayExecute, type Account } from "./accounts.js";
 import { readElf, runsOn, type ElfHead } from "./elf.js";
 import type { Finding, Program, RunInstruction } from "./finding.js";
+import { checkLibraries } from "./libraries.js";
+import { libraryFinding } from "./library-finding.js";
 import type { FileHead, Found, ProgramFiles } from "./program-files.js";
 import { envProgram, hasMarkedShebang, readShebang, type Shebang } from "./shebang.js";
 
@@ -14,7 +16,20 @@ export interface ProgramContext {
   readonly account: Account | undefined;
   /** The engine's, as Go names it. */
   readonly architecture: string;
+  /** `NAME=value` each; undefined where it is not to be known, and so not which libraries are found. */
+  readonly env: readonly string[] | undefined;
 }
+
+/** A program that is there. */
+export interface CheckedProgram {
+  readonly real: string;
+  readonly mode: number;
+  /** Where it is a script. */
+  readonly shebang: Shebang | undefined;
+}
+
+/** A program whose file was found. */
+type LocatedProgram = Omit<Program, "type" | "path" | "real"> & { readonly path: string; readonly real: string };
 
 /** A loader is only looked for. */
 type StartedRole = Exclude<Program["role"], "loader">;
@@ -28,20 +43,19 @@ export class ProgramCheck {
   readonly findings: Finding[] = [];
   private readonly context: ProgramContext;
   private readonly instruction: RunInstruction;
+  private readonly label: string;
 
-  constructor(context: ProgramContext, instruction: RunInstruction) {
+  /** `label`: what messages call the program, with a blank behind it; "" for the container's own. */
+  constructor(context: ProgramContext, instruction: RunInstruction, label: string) {
     this.context = context;
     this.instruction = instruction;
+    this.label = label;
   }
 
-  /** Rejects with EngineError. */
-  async check(name: string, role: StartedRole, depth = 0): Promise<void> {
+  /** Undefined where there is none. Rejects with EngineError. */
+  async check(name: string, role: StartedRole, depth = 0): Promise<CheckedProgram | undefined> {
     const found = name.includes("/") ? await this.atPath(name) : await this.inPath(name);
-    const label = {
-      program: "",
-      script: "The shell's first command ",
-      interpreter: "The interpreter ",
-    };
+    const label = role === "interpreter" ? "The interpreter " : this.label;
     if (found?.kind === undefined) {
       this.programs.push({ role, name, path: undefined, real: undefined, type: undefined });
       const kind = role === "interpreter" ? "interpreter-missing" : "program-missing";
@@ -49,37 +63,33 @@ export class ProgramCheck {
         ? "is not there"
         : `is in no folder of PATH (${this.context.searched.join(":")})`;
       const dangling = found && danglingText(found);
-      this.add(kind, `${label[role]}${name} ${dangling ?? where}`, await this.hintFor(name, role));
-      return;
+      this.add(kind, `${label}${name} ${dangling ?? where}`, await this.hintFor(name, role));
+      return undefined;
     }
     const { path, real, kind } = found;
     if (kind !== "file") {
       this.programs.push({ role, name, path, real, type: kind });
-      this.add(
-        "program-is-folder",
-        `${label[role]}${path} is ${kind === "directory" ? "a folder" : "no file"}`,
-        undefined,
-      );
-      return;
+      this.add("program-is-folder", `${label}${path} is ${kind === "directory" ? "a folder" : "no file"}`, undefined);
+      return undefined;
     }
     const head = await this.context.files.head(real);
-    if (!head) return;
+    if (!head) return undefined;
     await this.mayRun(path, real, head);
     await this.load({ role, name, path, real }, head, depth);
+    return { real, mode: head.mode, shebang: readShebang(head.bytes) };
   }
 
-  private async load(program: Omit<Program, "type">, head: FileHead, depth: number): Promise<void> {
+  private async load(program: LocatedProgram, head: FileHead, depth: number): Promise<void> {
     const { path } = program;
     const elf = readElf(head.bytes);
     if (elf) {
-      this.programs.push({ ...program, type: elfType(elf) });
-      await this.loadElf(path ?? program.name, elf);
+      await this.loadElf(program, elf);
       return;
     }
     const shebang = readShebang(head.bytes);
     if (shebang) {
       this.programs.push({ ...program, type: `script, #!${[shebang.interpreter, shebang.argument].join(" ").trim()}` });
-      await this.loadScript(path ?? program.name, shebang, depth);
+      await this.loadScript(path, shebang, depth);
       return;
     }
     this.programs.push({ ...program, type: head.bytes.length === 0 ? "empty" : "neither ELF nor #!" });
@@ -90,11 +100,13 @@ export class ProgramCheck {
       : head.bytes.length === 0
         ? ["is an empty file", undefined]
         : ["is neither an ELF program nor begins with #!", "A script needs a first line like #!/bin/sh."];
-    this.add("not-a-program", `${path ?? program.name} ${why}`, hint);
+    this.add("not-a-program", `${path} ${why}`, hint);
   }
 
-  private async loadElf(path: string, elf: ElfHead): Promise<void> {
+  private async loadElf(program: LocatedProgram, elf: ElfHead): Promise<void> {
     const { architecture } = this.context;
+    const { path } = program;
+    const at = this.programs.push({ ...program, type: elfType(elf, undefined) }) - 1;
     if (!elf.isProgram) {
       this.add("not-a-program", `${path} is an ELF file, but no program (an object file or a core dump)`, undefined);
       return;
@@ -115,8 +127,15 @@ export class ProgramCheck {
       real: isThere ? real : undefined,
       type: isThere ? undefined : "missing",
     });
-    if (!isThere)
+    if (!isThere) {
       this.add("loader-missing", `${path} needs the loader ${loader}, which is not there`, loaderHint(loader));
+      return;
+    }
+    const { env, files, directory } = this.context;
+    const libraries = env && (await checkLibraries(program, { path: loader, real }, { files, directory, env }));
+    if (!libraries) return;
+    this.programs[at] = { ...program, type: elfType(elf, libraries.count) };
+    for (const problem of libraries.problems) this.findings.push(libraryFinding(problem, program, this.instruction));
   }
 
   private async loadScript(path: string, shebang: Shebang, depth: number): Promise<void> {
@@ -187,13 +206,13 @@ export class ProgramCheck {
     const { files, directory, searched } = this.context;
     if (name.startsWith("["))
       return "The exec form is JSON, with double quotes; anything else is a command for the shell.";
-    if (name.includes("$") && role === "program") return "The exec form expands no variables: use the shell form.";
+    if (name.includes("$") && role !== "interpreter") return "The exec form expands no variables: use the shell form.";
     if (/\s/.test(name)) return "The exec form takes the program and each argument as words of their own.";
     const places = name.includes("/")
       ? [posix.resolve(directory, name)]
       : searched.map((folder) => posix.join(folder, name));
     const beside = posix.join(directory, name);
-    if (role === "program" && !name.includes("/") && (await files.find(beside)).kind === "file")
+    if (role !== "interpreter" && !name.includes("/") && (await files.find(beside)).kind === "file")
       return `It is in the working directory, which is not searched: write ./${name}.`;
     for (const place of places) {
       const on = await files.fileOnTheWay(posix.dirname(place));
@@ -210,8 +229,9 @@ export class ProgramCheck {
   }
 }
 
-function elfType({ architecture, bits, loader }: ElfHead): string {
-  return `ELF ${architecture ?? `of another architecture, ${String(bits)} bits`}, ${loader === undefined ? "static" : "dynamic"}`;
+function elfType({ architecture, bits, loader }: ElfHead, libraries: number | undefined): string {
+  const count = libraries === undefined ? "" : `, ${String(libraries)} librar${libraries === 1 ? "y" : "ies"}`;
+  return `ELF ${architecture ?? `of another architecture, ${String(bits)} bits`}, ${loader === undefined ? "static" : "dynamic"}${count}`;
 }
 
 function danglingText({ path, real, isLoop }: Found): string | undefined {

@@ -4,11 +4,15 @@ import { DfdebugError } from "../../errors.js";
 import type { ContainerFiles, PathStat } from "../copy/container-files.js";
 import { readEntries } from "../copy/tar-reader.js";
 import type { Owned } from "./accounts.js";
+import type { ReadRanges } from "./elf-dynamic.js";
+import type { ByteRange } from "./elf.js";
 
 /** Enough of a program for its headers: what follows is not asked for. */
 const headBytes = 64 * 1024;
-/** A /etc/passwd that is larger is cut. */
+/** A /etc/passwd that is larger is cut; so is a linker's cache. */
 const textBytes = 4 * 1024 * 1024;
+/** The first part of a library, in which most have all that its loader needs to know. */
+const libraryBytes = 4 * 1024 * 1024;
 
 /** A path with its last symlinks followed. */
 export interface Found {
@@ -58,23 +62,46 @@ export class ProgramFiles {
   }
 
   /** Undefined where nothing is there. Follows no symlink. */
-  head(path: string, limit = headBytes): Promise<FileHead | undefined> {
-    const known = this.owners.get(path) ?? this.readHead(path, limit);
+  head(path: string): Promise<FileHead | undefined> {
+    const known = this.owners.get(path) ?? this.readHead(path, headBytes);
     this.owners.set(path, known);
     return known;
   }
 
   /** A small text file, symlinks followed; "" where there is none. */
   async text(path: string): Promise<string> {
+    return (await this.whole(path))?.toString("utf8") ?? "";
+  }
+
+  /** As `text`, its bytes. Undefined where there is none. */
+  async whole(path: string): Promise<Buffer | undefined> {
     const { real, kind } = await this.find(path);
-    return kind === "file" ? ((await this.head(real, textBytes))?.bytes.toString("utf8") ?? "") : "";
+    return kind === "file" ? (await this.readHead(real, textBytes))?.bytes : undefined;
+  }
+
+  /** Reads parts of a file that may be large; where it ends before, they come shorter. Follows no symlink. */
+  reader(path: string): ReadRanges {
+    let first: Promise<Buffer> | undefined;
+    return async (ranges) => {
+      const end = Math.max(...ranges.map(({ offset, size }) => offset + size));
+      if (end > libraryBytes && (!first || (await first).length >= libraryBytes))
+        return (await this.readParts(path, ranges))?.parts ?? ranges.map(() => Buffer.alloc(0));
+      first ??= this.readHead(path, libraryBytes).then((head) => head?.bytes ?? Buffer.alloc(0));
+      const known = await first;
+      return ranges.map(({ offset, size }) => known.subarray(offset, offset + size));
+    };
+  }
+
+  /** Names in a folder, as many as can be had cheaply. */
+  async names(folder: string): Promise<readonly string[]> {
+    const { real, kind } = await this.find(folder);
+    return kind === "directory" ? this.files.names(real) : [];
   }
 
   /** A name in the folder that is nearly the path's own, as a path. */
   async near(path: string): Promise<string | undefined> {
     const folder = posix.dirname(path);
-    if ((await this.find(folder)).kind !== "directory") return undefined;
-    const name = nearest(posix.basename(path), await this.files.names((await this.find(folder)).real));
+    const name = nearest(posix.basename(path), await this.names(folder));
     return name === undefined ? undefined : posix.join(folder, name);
   }
 
@@ -93,20 +120,33 @@ export class ProgramFiles {
   }
 
   private async readHead(path: string, limit: number): Promise<FileHead | undefined> {
+    const found = await this.readParts(path, [{ offset: 0, size: limit }]);
+    return found && { ...found.owned, bytes: found.parts[0] ?? Buffer.alloc(0) };
+  }
+
+  /** The engine sends a file from its beginning: all parts come in one go, and what stands between them is let go. */
+  private async readParts(
+    path: string,
+    ranges: readonly ByteRange[],
+  ): Promise<{ owned: Owned; parts: readonly Buffer[] } | undefined> {
     const found = await this.files.read(path, { follow: false, forStream: false });
     if (!found) return undefined;
+    const end = Math.max(...ranges.map(({ offset, size }) => offset + size));
     try {
       for await (const { header, content } of readEntries(found.archive)) {
-        const chunks: Buffer[] = [];
-        let length = 0;
+        const chunks = ranges.map((): Buffer[] => []);
+        let at = 0;
         if (header.type === "file")
           for await (const chunk of content) {
-            chunks.push(chunk);
-            length += chunk.length;
-            if (length >= limit) break;
+            for (const [index, { offset, size }] of ranges.entries()) {
+              const part = chunk.subarray(Math.max(0, offset - at), Math.max(0, offset + size - at));
+              if (part.length > 0) chunks[index]?.push(part);
+            }
+            at += chunk.length;
+            if (at >= end) break;
           }
         const { mode, uid, gid } = header;
-        return { mode, uid, gid, bytes: Buffer.concat(chunks).subarray(0, limit) };
+        return { owned: { mode, uid, gid }, parts: chunks.map((each) => Buffer.concat(each)) };
       }
       return undefined;
     } finally {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { parseDockerfile } from "../../../src/dockerfile/parse.js";
 import { findAccount, mayExecute, type Account } from "../../../src/sidecar/entrypoint/accounts.js";
-import { combineCommand, firstProgram, originOf, shellScriptIndex } from "../../../src/sidecar/entrypoint/command.js";
+import { combineCommand, originOf, shellScriptIndex } from "../../../src/sidecar/entrypoint/command.js";
 import { readElf, runsOn } from "../../../src/sidecar/entrypoint/elf.js";
 import { findRunLines } from "../../../src/sidecar/entrypoint/lines.js";
+import { allArguments, firstCommand, lastCommand } from "../../../src/sidecar/entrypoint/shell-script.js";
+import { unwrap } from "../../../src/sidecar/entrypoint/wrappers.js";
 import { envProgram, hasMarkedShebang, readShebang } from "../../../src/sidecar/entrypoint/shebang.js";
 import { elfProgram } from "../../support/elf.js";
 
@@ -15,14 +17,14 @@ describe("readElf", () => {
     [{ machine: 22, bits: 64, little: false }, "s390x"],
   ] as const)("reads %j", (shape, architecture) => {
     const elf = { bits: shape.bits, isProgram: true, architecture };
-    expect(readElf(elfProgram(shape))).toEqual({ ...elf, loader: undefined });
-    expect(readElf(elfProgram({ ...shape, loader: "/lib/ld.so.1" }))).toEqual({ ...elf, loader: "/lib/ld.so.1" });
+    expect(readElf(elfProgram(shape))).toMatchObject({ ...elf, loader: undefined });
+    expect(readElf(elfProgram({ ...shape, loader: "/lib/ld.so.1" }))).toMatchObject({ ...elf, loader: "/lib/ld.so.1" });
   });
 
   it("takes what is cut for what it is", () => {
     const whole = elfProgram({ machine: 62, bits: 64, little: true, loader: "/lib/ld.so.1" });
-    expect(readElf(whole.subarray(0, 122))?.loader).toBe("");
-    for (let length = 0; length < 120; length++) expect(readElf(whole.subarray(0, length))).toBeUndefined();
+    expect(readElf(whole.subarray(0, 178))?.loader).toBe("");
+    for (let length = 0; length < 176; length++) expect(readElf(whole.subarray(0, length))).toBeUndefined();
     expect(readElf(Buffer.from("#!/bin/sh\n".repeat(10)))).toBeUndefined();
   });
 
@@ -126,7 +128,50 @@ describe("the command line", () => {
     ["(node)", undefined],
     ["", undefined],
   ])("starts a script's first program: %j", (script, program) => {
-    expect(firstProgram(script)).toBe(program);
+    expect(firstCommand(script)?.words[0]).toBe(program);
+  });
+
+  it.each([
+    ["exec gosu app node server.js --port $PORT", ["gosu", "app", "node", "server.js", "--port"]],
+    ['exec "$@"', [allArguments]],
+    ['exec tini -- "${@}" 2>&1 >/log', ["tini", "--", allArguments]],
+    ["LD_PRELOAD=/x node a && echo b", ["node", "a"]],
+  ])("cuts a command where only the shell can tell: %j", (script, words) => {
+    expect(firstCommand(script)?.words).toEqual(words);
+  });
+
+  it.each([
+    ['#!/bin/sh\nset -e\nif [ -n "$X" ]; then\n  echo hi\nfi\n# run it\nexec "$@"\n', [allArguments]],
+    ['mkdir -p /data\nchown app /data\nexec gosu app \\\n  "$@"\n\n', ["gosu", "app", allArguments]],
+    ['if [ "$1" = serve ]; then shift; fi\nexec "$@"', undefined],
+    ['set -- node "$@"\nexec "$@"', undefined],
+    ['export PATH=/x:$PATH\nexec "$@"', undefined],
+    ['. /env.sh\nexec "$@"', undefined],
+    ['if true; then exec node; fi\nexec "$@"', undefined],
+    ['if true; then\n  exec "$@"', undefined],
+    ['npm install\nexec "$@"', undefined],
+    ['"$@"', undefined],
+  ])("finds what a script only prepares: %j", (script, words) => {
+    expect(lastCommand(script)?.words).toEqual(words);
+  });
+
+  it.each<[string, string[] | undefined]>([
+    ["tini -- node x", ["node", "x"]],
+    ["/sbin/tini -g -p SIGTERM -e143 node", ["node"]],
+    ["dumb-init --rewrite 15:3 -c -- node", ["node"]],
+    ["env -u A B=1 PATH=/p node", ["node"]],
+    ["env -i node", undefined],
+    ["env -S node", undefined],
+    ["gosu app node", ["node"]],
+    ["timeout -k 5 --signal=TERM 10s node", ["node"]],
+    ["stdbuf -oL node", ["node"]],
+    ["tini", []],
+    ["node tini", undefined],
+    ["tini --subreaper node", undefined],
+  ])("finds the command behind %j", (line, command) => {
+    const argv = line.split(" ");
+    const wrapped = unwrap(argv);
+    expect(wrapped && argv.slice(wrapped.at)).toEqual(command);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { DetachKeys, parseDetachKeys } from "../../../../src/frontends/terminal/detach-keys.js";
 import { binarySize, decimalSize } from "../../../../src/frontends/terminal/docker-units.js";
 import { tableLines } from "../../../../src/frontends/terminal/table.js";
+import { wrapValue } from "../../../../src/frontends/terminal/width.js";
 
 describe("detach keys", () => {
   it("are docker's form", () => {
@@ -46,5 +47,20 @@ describe("a table", () => {
 
   it("is cut to the terminal's width", () => {
     expect(tableLines([], [["a", "a long text"]], { width: 8 })).toEqual(["a  a lo…"]);
+  });
+});
+
+describe("a name and its value", () => {
+  it("goes on below the value", () => {
+    expect(wrapValue("  capabilities  CHOWN KILL SETUID MKNOD", 34)).toEqual([
+      "  capabilities  CHOWN KILL SETUID",
+      "                MKNOD",
+    ]);
+    expect(wrapValue("  a  b", 30)).toEqual(["  a  b"]);
+  });
+
+  it("is cut where there is no room for that", () => {
+    expect(wrapValue("  capabilities  CHOWN KILL SETUID", 25)).toEqual(["  capabilities  CHOWN KI…"]);
+    expect(wrapValue("no value at all", 10)).toEqual(["no value …"]);
   });
 });
