@@ -59,6 +59,7 @@ export const changeCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "set ENV|ARG NAME=VALUE",
     summary: "try another value of a variable from here on",
+    takesText: true,
     completes: ["assignment"],
     help: "As a line of the Dockerfile before this step, in memory only: no file is touched, and a change that you write does not have it. At a FROM, set ARG sets a global ARG.",
     async run({ session, io }, _args, rest) {

@@ -65,6 +65,7 @@ export const lookCommands: readonly DebuggerCommand[] = [
     aliases: ["p"],
     usage: "print NAME | TEXT",
     summary: "print a variable and where it comes from, or expand a text",
+    takesText: true,
     help: "A text with $ in it is expanded as in an instruction: print ${VERSION%.*}. Values of secrets are never shown.",
     completes: ["variable"],
     async run(context, _args, rest) {

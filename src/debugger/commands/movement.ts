@@ -59,6 +59,7 @@ export const movementCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "until SPEC",
     summary: "run to a place, or go back to it",
+    takesText: true,
     help: "The next place that SPEC names; where all are behind, the last of those. A breakpoint on the way stops it.",
     completes: ["spec"],
     async run({ session }, _args, rest) {

@@ -8,6 +8,7 @@ import { diffCommand } from "./diff.js";
 import { tone, type Line } from "./io.js";
 import { lookCommands } from "./look.js";
 import { movementCommands } from "./movement.js";
+import { refuseShellOperators } from "./shell-operator.js";
 
 const helpCommand: DebuggerCommand = {
   name: "help",
@@ -67,6 +68,7 @@ export async function executeLine(context: CommandContext, line: string): Promis
   const rest = line.trim().slice(name.length).trim();
   try {
     const command = findCommand(name);
+    if (!command?.takesText) refuseShellOperators(line, pipeHint);
     if (!command) throw unknownCommand(name);
     await command.run(context, args, rest);
     return undefined;
@@ -76,6 +78,9 @@ export async function executeLine(context: CommandContext, line: string): Promis
     return error;
   }
 }
+
+const pipeHint =
+  "`exec COMMAND | ...` runs a whole line in the step's own shell. What dfdebug's commands print goes through a pipe outside: dfdebug build -x FILE ... | ...";
 
 /** Whether nothing is left to debug after an error: the session has ended by it, or the engine is gone. */
 export function endsSession(error: DfdebugError, session: DebugSession): boolean {

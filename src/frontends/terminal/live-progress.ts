@@ -88,10 +88,8 @@ export class LiveProgress {
   /** Draws the last state and stops; what still runs is shown as interrupted when `interrupted`. */
   end(interrupted = false): void {
     if (interrupted)
-      for (const { step, since } of this.running.values())
-        this.finished.push(
-          this.stepLine(this.style.symbols.interrupted, step, formatDuration(performance.now() - since)),
-        );
+      for (const running of this.running.values())
+        this.finished.push(this.stepLine(this.style.symbols.interrupted, running.step, elapsed(running)));
     this.running.clear();
     this.activities.clear();
     this.transfers.clear();
@@ -107,7 +105,10 @@ export class LiveProgress {
       this.running.set(step.number, { step, since: performance.now(), outputs, tail: [], layers: new Map() });
       return;
     }
+    const running = this.running.get(step.number);
     this.running.delete(step.number);
+    if (status === "skipped" && running)
+      this.finished.push(this.stepLine(this.style.symbols.interrupted, step, elapsed(running)));
     const { symbols, green, red, dim } = this.style;
     const duration = formatDuration(event.durationMs ?? 0);
     if (status === "cached") this.finished.push(this.stepLine(green(symbols.done), step, dim("cached")));
@@ -193,4 +194,8 @@ export class LiveProgress {
     const most = Math.max(1, (this.output.rows ?? 24) - 2);
     return lines.length > most ? lines.slice(0, most) : lines;
   }
+}
+
+function elapsed({ since }: Running): string {
+  return formatDuration(performance.now() - since);
 }
