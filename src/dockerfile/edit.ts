@@ -1,6 +1,7 @@
 import type { Dockerfile, Instruction } from "./syntax.js";
 
 export { unifiedDiff } from "./diff.js";
+export { mergeTexts } from "./merge.js";
 export { fixRun } from "./fix-run.js";
 export { needsBraces, onOneLine, simpleCommands, withoutCommands, type ShorterText } from "./shell-commands.js";
 export { isTypedStrictly, strictOptions, typedText, withoutStrictText } from "./strict-shell.js";

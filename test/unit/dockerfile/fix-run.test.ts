@@ -23,6 +23,7 @@ describe("shellText", () => {
 
   test("joins words that a continuation cuts, and leaves quoted blanks alone", () => {
     expect(joinedShellText(run("RUN ec\\\nho 'a \\\n   b'"))).toBe("echo 'a    b'");
+    expect(joinedShellText(run("RUN a\tb 'c\td' e\\\tf\t&& \\\n\tg"))).toBe("a b 'c\td' e\\\tf && g");
   });
 
   test("quotes exec form", () => {
