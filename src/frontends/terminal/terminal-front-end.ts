@@ -9,7 +9,9 @@ import { failureCard } from "../../debugger/card.js";
 import { runAtStep } from "../../debugger/run-at-step.js";
 import { endsSession } from "../../debugger/commands/table.js";
 import type { DebugSession } from "../../debugger/session.js";
+import { unsetHint } from "../../debugger/unset-variables.js";
 import type { SessionEvent, SessionResult, StoppedState } from "../../debugger/state.js";
+import type { StepFailure } from "../../engine/engine.js";
 import { CancelledError, DfdebugError } from "../../errors.js";
 import { cardLines } from "./card-text.js";
 import { Console } from "./console.js";
@@ -202,7 +204,7 @@ class TerminalFrontEnd {
   private async atStop(stopped: StoppedState): Promise<void> {
     const { session, options } = this;
     this.endProgress();
-    if (stopped.failure) this.showCard(stopped);
+    if (stopped.failure) await this.showCard(stopped.failure, stopped);
     else await this.showStop(stopped);
     for (const command of options.execCommands) await this.diagnose(stopped, command);
     const opens = stopped.failure && !options.watch && options.onFailure === "shell" && this.console && !this.script;
@@ -227,15 +229,16 @@ class TerminalFrontEnd {
     if (changed) await io.print(changed);
   }
 
-  private showCard(stopped: StoppedState): void {
-    if (!stopped.failure) return;
+  private async showCard(failure: StepFailure, stopped: StoppedState): Promise<void> {
     const { stderr, env } = this.options;
     // A script's record is on standard output, its stops included.
     const output = this.script ? this.options.stdout : stderr;
     const { attempt, build, logs } = this.session;
     const { dockerfile } = build;
     const instead = attempt?.step === stopped.step ? attempt.instead : undefined;
-    const card = failureCard(stopped.failure, dockerfile.file, { logs, instead });
+    const unset = await unsetHint(build, failure);
+    this.endProgress();
+    const card = failureCard(failure, dockerfile.file, { logs, instead, unset });
     output.write(`${cardLines(card, dockerfile.source, detectStyle(output, env), output).join("\n")}\n`);
   }
 
