@@ -1,4 +1,4 @@
-import { fixRun, joinedShellText } from "../../dockerfile/edit.js";
+import { fixRun, joinedShellText, withLayout } from "../../dockerfile/edit.js";
 import type { Step } from "../../engine/engine.js";
 import { DockerfileError } from "../../errors.js";
 import { shellFix } from "../shell-fix.js";
@@ -28,8 +28,9 @@ export const changeCommands: readonly DebuggerCommand[] = [
       if (answer === undefined || answer.trim() === "") return;
       const { escape } = session.build.dockerfile;
       // A pasted line of a Dockerfile, or a script's: its keyword is there already.
-      const isWhole = command === undefined || /^RUN\s/.test(answer);
-      await retryWith(context, isWhole ? answer : fixRun(instruction, answer, { escape }), step);
+      const isWhole = command === undefined || /^RUN\s/i.test(answer);
+      const text = isWhole ? withLayout(instruction, answer, escape) : fixRun(instruction, answer, { escape });
+      await retryWith(context, text, step);
     },
   },
   {

@@ -199,7 +199,7 @@ export function sourceLines(
 ): Line[] {
   const { marked, context } = options;
   const gutter = 6 + String(source.split("\n").length).length;
-  const shown = excerpt(source, around, { context, width: Math.max(20, options.width - gutter) });
+  const shown = excerpt(source, around, { context, width: Math.max(8, options.width - gutter) });
   const digits = String(shown.at(-1)?.line ?? 1).length;
   return shown.map(({ line, text }): Line => {
     const isHere = marked.start.line <= line && line <= marked.end.line;

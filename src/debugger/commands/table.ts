@@ -6,6 +6,7 @@ import { changeCommands } from "./change.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { diffCommand } from "./diff.js";
 import { tone, type Line } from "./io.js";
+import { wrap } from "../format.js";
 import { lookCommands } from "./look.js";
 import { movementCommands } from "./movement.js";
 import { refuseShellOperators } from "./shell-operator.js";
@@ -20,24 +21,40 @@ const helpCommand: DebuggerCommand = {
   async run({ io }, args) {
     const [name] = args;
     if (name === undefined) {
-      const shown = ({ usage }: DebuggerCommand): string => (usage.length > 34 ? `${usage.slice(0, 33)}…` : usage);
-      const width = Math.max(...debuggerCommands.map((command) => shown(command).length));
-      return io.print(
-        ...debuggerCommands.map((command): Line => [
-          `  ${shown(command).padEnd(width)}  ${command.summary}`,
-          tone("dim", command.aliases.length > 0 ? ` (${command.aliases.join(", ")})` : ""),
-        ]),
-      );
+      return io.print(...listOfCommands(io.width));
     }
     const command = findCommand(name);
     if (!command) throw unknownCommand(name);
     return io.print(
-      command.usage,
-      `  ${command.help}`,
+      ...wrap(command.usage, io.width),
+      ...wrap(command.help, io.width - 2).map((line) => `  ${line}`),
       ...(command.aliases.length > 0 ? [`  Also: ${command.aliases.join(", ")}`] : []),
     );
   },
 };
+
+/** Summaries that would be narrower than this stand beneath their commands. Columns. */
+const narrowSummary = 24;
+
+/** A line a command, or several where the terminal is narrow. */
+function listOfCommands(columns: number): Line[] {
+  const shown = ({ usage }: DebuggerCommand): string => (usage.length > 34 ? `${usage.slice(0, 33)}…` : usage);
+  const width = Math.max(...debuggerCommands.map((command) => shown(command).length));
+  const isBeneath = columns - width - 4 < narrowSummary;
+  const indent = " ".repeat(isBeneath ? 6 : width + 4);
+  return debuggerCommands.flatMap((command): Line[] => {
+    const also = command.aliases.length > 0 ? ` (${command.aliases.join(", ")})` : "";
+    const [first = "", ...rest] = wrap(`${command.summary}${also}`, columns - indent.length);
+    const summary = rest.length === 0 ? [command.summary, tone("dim", also)] : [first];
+    const usage = shown(command);
+    return [
+      ...(isBeneath
+        ? [...wrap(usage, columns - 2).map((line) => `  ${line}`), [indent, ...summary]]
+        : [[`  ${usage.padEnd(width)}  `, ...summary]]),
+      ...rest.map((line) => indent + line),
+    ];
+  });
+}
 
 /** Every debugger command, in the order of help. */
 export const debuggerCommands: readonly DebuggerCommand[] = [

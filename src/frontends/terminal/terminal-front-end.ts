@@ -243,7 +243,7 @@ class TerminalFrontEnd {
   }
 
   private get width(): number {
-    return Math.max(40, widthOf(this.options.stderr));
+    return widthOf(this.options.stderr);
   }
 
   /** `--exec`: the command's output, under a line that names it. */

@@ -133,20 +133,6 @@ export function widthOf(stream: { readonly columns?: number }): number {
   return stream.columns ? Math.max(20, stream.columns) : unboundedWidth;
 }
 
-/** A plain text in lines of at most `width` columns, broken at blanks where that is possible. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    const longer = line === "" ? word : `${line} ${word}`;
-    if (line !== "" && textWidth(longer) > width) {
-      lines.push(line);
-      line = word;
-    } else line = longer;
-  }
-  return [...lines, line];
-}
-
 /** Filled with spaces to `width` columns. */
 export function padEnd(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - textWidth(text)));
