@@ -58,9 +58,18 @@ export class Console implements CommandIo {
     const raw = options.terminal ?? new RawTerminal(options.stdin, options.output);
     this.raw = raw;
     this.interactive = {
-      shell: (container, shell) => runShell(container, { terminal: raw, ...shell }),
-      run: (container, argv, signal) => runProgram(container, argv, { terminal: raw, signal }),
-      edit: (text, place) => editText(text, { ...place, env: options.env }),
+      shell: (container, shell) => {
+        this.beforeOutput();
+        return runShell(container, { terminal: raw, ...shell });
+      },
+      run: (container, argv, signal) => {
+        this.beforeOutput();
+        return runProgram(container, argv, { terminal: raw, signal });
+      },
+      edit: (text, place) => {
+        this.beforeOutput();
+        return editText(text, { ...place, env: options.env });
+      },
     };
   }
 

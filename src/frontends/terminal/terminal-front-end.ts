@@ -22,6 +22,7 @@ import { renderLine } from "./render.js";
 import { ScriptConsole } from "./script-console.js";
 import { changeLine, stopLines } from "./stop-text.js";
 import { sanitizeLine } from "./sanitize.js";
+import { WaitingLine } from "./waiting-line.js";
 import { widthOf } from "./width.js";
 import { canRedraw, detectStyle, formatCount, type Environment } from "./style.js";
 
@@ -65,6 +66,8 @@ class TerminalFrontEnd {
   private readonly console: Console | undefined;
   private script: ScriptConsole | undefined;
   private progress: Progress | undefined;
+  /** Undefined where nobody sits there. */
+  private readonly waiting: WaitingLine | undefined;
   /** False while a diagnostic runs: nothing stands between it and its output. */
   private showsProgress = true;
   /** Interrupts the command that runs at a stop. */
@@ -84,6 +87,7 @@ class TerminalFrontEnd {
     if (options.isTerminal) {
       const { stdin, stdout } = options;
       const output = stdout.isTTY ? stdout : stderr;
+      if (canRedraw(output, env)) this.waiting = new WaitingLine(output, detectStyle(output, env));
       this.console = new Console({ stdin, output, env, beforeOutput, hangUp: session.lost });
     }
     if (script) this.script = new ScriptConsole({ script, output: options.stdout, env, beforeOutput });
@@ -103,6 +107,10 @@ class TerminalFrontEnd {
         io: this.io(),
         signal: () => this.commandSignal(),
         next: (stopped) => this.nextCommand(stopped),
+        atWork: (isAtWork) => {
+          if (!isAtWork) this.waiting?.end();
+          else if (!this.script) this.waiting?.begin();
+        },
         scriptFailed: (command, error) => this.scriptFailed(command, error),
         atStop: (stopped) => this.atStop(stopped),
       });
@@ -182,6 +190,7 @@ class TerminalFrontEnd {
     }
     if (!this.showsProgress || this.options.progress === "quiet" || event.type === "kept" || event.type === "notKept")
       return;
+    this.waiting?.end();
     this.progress ??= this.makeProgress();
     this.progress.take(event);
   }
@@ -195,6 +204,7 @@ class TerminalFrontEnd {
   }
 
   private endProgress(interrupted = false): void {
+    this.waiting?.end();
     this.progress?.end(interrupted);
     // Lines that never change can go on where they were: they know when steps began.
     if (!(this.progress instanceof PlainProgress)) this.progress = undefined;
