@@ -190,6 +190,9 @@ class TerminalFrontEnd {
     }
     if (!this.showsProgress || this.options.progress === "quiet" || event.type === "kept" || event.type === "notKept")
       return;
+    // At a stop that is the engine's work for a look: the waiting line stands for it.
+    const isWork = event.type === "activity" || event.type === "transfer" || event.type === "progress";
+    if (isWork && this.session.state.kind === "stopped") return;
     this.waiting?.end();
     this.progress ??= this.makeProgress();
     this.progress.take(event);
