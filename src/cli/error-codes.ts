@@ -60,6 +60,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   NO_BREAKPOINT: "There is no breakpoint of that number.",
   NO_DIRTY_STATE: "What a failed step left cannot be opened.",
   NO_MATCH: "A place in the build (SPEC) matches no step.",
+  NO_SHELL: "A line at a prompt of dfdebug has a pipe or a redirection in it, which only a shell knows.",
   NO_SOURCE_MAP: "The engine did not say what it read as the Dockerfile.",
   NO_TERMINAL: "A command needs a person at a terminal.",
   NO_TOOLBOX: "There is no toolbox for the outside view.",

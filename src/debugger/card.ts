@@ -3,6 +3,7 @@ import type { CopyDiagnosis, Step, StepFailure } from "../engine/engine.js";
 import { adviceFor } from "./advice.js";
 import { exitCodeMeaning } from "./exit-codes.js";
 import type { LogBuffer } from "./log-buffer.js";
+import type { UnsetHint } from "./unset-variables.js";
 
 /** A failed step, ready to be shown: what, where, why as far as it is known, and what to do. Untrusted text in `log` and `message`. */
 export interface FailureCard {
@@ -30,13 +31,20 @@ export interface FailureCard {
 /** How many lines of output a card shows. */
 const logLines = 10;
 
-/** Makes the card of a failure. `instead`: the instruction that the failed one took the place of, where a retry tried it. */
+/**
+ * Makes the card of a failure. `instead`: the instruction that the failed one took the place of, where a retry tried it;
+ * `unset`: what is to be said of variables that are not set.
+ */
 export function failureCard(
   failure: StepFailure,
   file: string,
-  options: { readonly logs: LogBuffer; readonly instead: Instruction | undefined },
+  options: {
+    readonly logs: LogBuffer;
+    readonly instead: Instruction | undefined;
+    readonly unset?: UnsetHint | undefined;
+  },
 ): FailureCard {
-  const { logs, instead } = options;
+  const { logs, instead, unset } = options;
   const { step, exitCode, copy } = failure;
   const recent = logs.lines(step, 400).map(({ text }) => text);
   return {
@@ -49,9 +57,17 @@ export function failureCard(
     cause: [...(copy ? copyLines(copy) : []), ...(failure.trigger ? triggerLines(step, failure.trigger, file) : [])],
     log: telling(recent),
     logTotal: logs.total(step),
-    advice: copy ? [] : adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode),
+    advice: copy
+      ? []
+      : withUnset(adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode), unset),
     attempt: instead && attemptText(instead),
   };
+}
+
+/** What is certain of a variable comes first, for it explains what the step printed. */
+function withUnset(advice: readonly string[], unset: UnsetHint | undefined): readonly string[] {
+  if (!unset) return advice;
+  return unset.isCertain ? [unset.text, ...advice] : [...advice, unset.text];
 }
 
 /** What becomes of an instruction that a retry tried in vain. */

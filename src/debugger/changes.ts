@@ -44,8 +44,12 @@ export function changesFiles({ instruction }: Step): boolean {
   return ["RUN", "COPY", "ADD", "WORKDIR"].includes(instruction.keyword);
 }
 
-/** Sums changes up; undefined where there are none. */
-export function summarize(changes: readonly FileChange[]): ChangeSummary | undefined {
+/** Where an engine mounts something for a RUN: it makes the folder where an image has none, and leaves it there. */
+const mountPoints = new Set(["/dev", "/proc", "/sys", "/etc"]);
+
+/** Sums up what a step did itself; undefined where that is nothing. */
+export function summarize(all: readonly FileChange[]): ChangeSummary | undefined {
+  const changes = all.filter((change) => !isMountPoint(change, all));
   if (changes.length === 0) return undefined;
   const files = changes.filter(({ before, after }) => (after ?? before)?.type !== "directory");
   const counted = files.length > 0 ? files : changes;
@@ -63,6 +67,11 @@ export function summarize(changes: readonly FileChange[]): ChangeSummary | undef
     bytes: files.reduce((sum, { after }) => sum + (after?.type === "file" ? after.size : 0), 0),
     folder: `/${(folder ?? []).join("/")}`,
   };
+}
+
+function isMountPoint({ kind, path, after }: FileChange, all: readonly FileChange[]): boolean {
+  if (kind !== "added" || after?.type !== "directory" || !mountPoints.has(path)) return false;
+  return !all.some((other) => other.path.startsWith(`${path}/`));
 }
 
 function common(left: readonly string[], right: readonly string[]): readonly string[] {

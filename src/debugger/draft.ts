@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
-import { unifiedDiff } from "../dockerfile/edit.js";
+import { mergeTexts, unifiedDiff } from "../dockerfile/edit.js";
 import type { Dockerfile } from "../dockerfile/syntax.js";
 import type { Build, Step } from "../engine/engine.js";
 import { SessionStateError, UsageError } from "../errors.js";
 import { writeDockerfile } from "./dockerfile-file.js";
-import type { PendingFix } from "./state.js";
+import type { MergedFix, PendingFix } from "./state.js";
 import { withoutTrials } from "./trial.js";
 
 /**
@@ -73,13 +73,27 @@ export class Draft {
     return { source, diff: unifiedDiff(this.source, source, this.build.dockerfile.file) };
   }
 
-  /** Rejects with SessionStateError where nothing is pending, and with UsageError where it cannot be written. */
-  async write(): Promise<void> {
+  /** The pending change in the file as it is now; undefined where the file is as the session knows it, or is gone. */
+  async merged(): Promise<MergedFix | undefined> {
+    const { pending, source: known, build } = this;
+    const onDisk = pending && (await this.read().catch(() => undefined));
+    if (!pending || onDisk === undefined || onDisk === known) return undefined;
+    const { text: source, conflicts } = mergeTexts(known, pending.source, onDisk);
+    return { onDisk, source, conflicts, diff: unifiedDiff(onDisk, source, build.dockerfile.file) };
+  }
+
+  /**
+   * Writes what is pending, or where the file was changed meanwhile, both. Rejects with SessionStateError where nothing is
+   * pending, and with UsageError where it cannot be written.
+   */
+  async write(merged: MergedFix | undefined): Promise<void> {
     const { pending, path } = this;
     if (!pending) throw new SessionStateError("There is no change to write");
     if (path === undefined)
       throw new UsageError("The Dockerfile did not come from a file of this machine: the change cannot be written");
-    await writeDockerfile(path, this.source, pending.source);
+    if (!merged) await writeDockerfile(path, this.source, pending.source);
+    else if (merged.diff !== "") await writeDockerfile(path, merged.onDisk, merged.source);
+    // What others changed is not built: the next change is told from what is.
     this.source = pending.source;
   }
 

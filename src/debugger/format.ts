@@ -24,3 +24,17 @@ export function formatBytes(bytes: number): string {
 export function formatCount(count: number, noun: string, plural = `${noun}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? noun : plural}`;
 }
+
+/** A plain text in lines of at most `width` columns, broken at blanks where that is possible; `columns` measures a text. */
+export function wrap(text: string, width: number, columns = (part: string): number => part.length): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line !== "" && columns(longer) > width) {
+      lines.push(line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, line];
+}

@@ -13,6 +13,7 @@ import { Runner } from "./runner.js";
 import { matchSpec, parseSpec } from "./spec.js";
 import {
   positionOf,
+  type MergedFix,
   type PendingFix,
   type SessionEvent,
   type SessionResult,
@@ -278,12 +279,17 @@ export class DebugSession implements AsyncDisposable {
     return this.moving(() => this.revision.set(stopped.step, trial));
   }
 
+  /** The pending change in the Dockerfile as somebody else has changed it; undefined where nobody has. */
+  mergedFix(): Promise<MergedFix | undefined> {
+    return this.draft.merged();
+  }
+
   /**
-   * Writes the pending change into the Dockerfile: whole or not at all, with its permissions. Rejects with UsageError when
-   * there is no file, or when it changed since the build began.
+   * Writes the pending change into the Dockerfile: whole or not at all, with its permissions; `merged` beside the changes that
+   * the file has got meanwhile. Rejects with UsageError when there is no file, or when it has got others.
    */
-  writeFix(): Promise<void> {
-    return this.draft.write();
+  writeFix(merged?: MergedFix): Promise<void> {
+    return this.draft.write(merged);
   }
 
   /** Keeps the change for this build only. */

@@ -8,19 +8,22 @@ import {
 } from "../dockerfile/edit.js";
 import type { Instruction } from "../dockerfile/syntax.js";
 import type { ShellCommand } from "./commands/io.js";
+import { onlyLooks, withoutLooks } from "./shell-looks.js";
 
 /** What could become of a failed RUN by what worked in its shell. */
 export type ShellFix =
   /** The instruction itself worked: it may be run again as it stands. */
   | { readonly kind: "same" }
   /** This command takes the instruction's place; what had to be done before it is in it. */
-  | { readonly kind: "replace"; readonly command: string }
+  | ({ readonly kind: "replace"; readonly command: string } & Unproven)
   /** It is another program's command: it may have prepared the instruction, or stand for it. */
-  | { readonly kind: "either"; readonly before: string; readonly instead: string };
+  | ({ readonly kind: "either"; readonly before: string; readonly instead: string } & Unproven);
 
-/** Commands that only look: never part of a fix. Heads of loops do nothing themselves. */
-const looking =
-  /^(for|select|ls|ll|pwd|cat|less|more|head|tail|grep|find|env|printenv|echo|printf|which|type|command|history|clear|exit|id|whoami|stat|file|df|du|ps|top|uname|date|tree|vi|vim|nano|man|help|alias|true|test|\[)\b(?![^|&;]*>)/;
+interface Unproven {
+  /** Of the line that was typed only the exit code of a command that looks is known, which is left out. */
+  readonly isUnproven?: true;
+}
+
 /** Commands that change only the shell: part of a fix for what they do to those behind them. */
 const shellOnly = /^(?:(?:cd|export|set|unset|umask|shopt|source|\.)\s|\w+=\S*$)/;
 /** Programs that run the one that is named behind them. */
@@ -37,34 +40,38 @@ export function shellFix(
 ): ShellFix | undefined {
   const whole = shellText(instruction, shell).trim();
   const original = joinedShellText(instruction) ?? whole;
-  const worked = commands.filter(({ exitCode }) => exitCode === 0).map(({ text }) => withoutStrictText(text));
   const isOriginal = (text: string): boolean => text === original.trim() || text === whole;
-  const lastAt = worked.findLastIndex((text) => isOriginal(text) || isChange(text));
-  const last = worked[lastAt];
+  const worked = commands
+    .filter(({ exitCode }) => exitCode === 0)
+    .map(({ text }) => withoutStrictText(text))
+    .map((text) => (isOriginal(text) ? { text, lacksCode: false } : withoutLooks(text, original)));
+  const lastAt = worked.findLastIndex(({ text }) => isOriginal(text) || isChange(text));
+  const { text: last, lacksCode } = worked[lastAt] ?? {};
   if (last === undefined) return undefined;
-  const prepared = preparation(worked.slice(0, lastAt), last).filter((text) => !isOriginal(text));
+  const unproven = lacksCode ? ({ isUnproven: true } as const) : {};
+  const earlier = worked.slice(0, lastAt).map(({ text }) => text);
+  const prepared = preparation(earlier, last).filter((text) => !isOriginal(text));
   if (isOriginal(last)) {
     const command = chain([...prepared, original]);
-    return prepared.length === 0 || command === undefined ? { kind: "same" } : { kind: "replace", command };
+    if (prepared.length > 0 && command !== undefined) return { kind: "replace", command, ...unproven };
+    return lacksCode ? undefined : { kind: "same" };
   }
   const instead = chain([...prepared, last]) ?? last;
   const before = chain([...prepared, last, original]);
   return before === undefined || sharesProgram(last, original)
-    ? { kind: "replace", command: instead }
-    : { kind: "either", before, instead };
+    ? { kind: "replace", command: instead, ...unproven }
+    : { kind: "either", before, instead, ...unproven };
 }
 
 /** It changed files, and needs nothing that only this shell has. */
 function isChange(text: string): boolean {
-  return !text.includes("/.dfdebug") && commandsOf(text).some((one) => !looking.test(one) && !shellOnly.test(one));
+  return !text.includes("/.dfdebug") && commandsOf(text).some((one) => !onlyLooks(one) && !shellOnly.test(one));
 }
 
 /** It changed the shell alone. */
 function isShellOnly(text: string): boolean {
   const commands = commandsOf(text);
-  return (
-    commands.some((one) => shellOnly.test(one)) && commands.every((one) => shellOnly.test(one) || looking.test(one))
-  );
+  return commands.some((one) => shellOnly.test(one)) && commands.every((one) => shellOnly.test(one) || onlyLooks(one));
 }
 
 /** What a text runs; all of it as one where it cannot be taken apart. */

@@ -48,6 +48,18 @@ export interface PendingFix {
   readonly diff: string;
 }
 
+/** A change brought over to the file as somebody else has changed it meanwhile. */
+export interface MergedFix {
+  /** The text in the file. */
+  readonly onDisk: string;
+  /** That text with the change in it. */
+  readonly source: string;
+  /** Unified diff of the two, without colours; "" where the file has the change already. */
+  readonly diff: string;
+  /** The change takes the place of lines that were changed there, too. */
+  readonly conflicts: boolean;
+}
+
 /** The position of a stop: its step's number, or one more at the end. */
 export function positionOf(stopped: StoppedState): number {
   return stopped.at === "after" ? stopped.step.number + 1 : stopped.step.number;

@@ -55,7 +55,7 @@ function diffLines(before: readonly string[], after: readonly string[]): DiffLin
 }
 
 /** The lines of a text, each with its line feed; the last may have none. */
-function physicalLines(text: string): string[] {
+export function physicalLines(text: string): string[] {
   return text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 }
 

@@ -1,8 +1,9 @@
 import type { Dockerfile, Instruction } from "./syntax.js";
 
 export { unifiedDiff } from "./diff.js";
-export { fixRun } from "./fix-run.js";
-export { needsBraces, onOneLine, simpleCommands } from "./shell-commands.js";
+export { mergeTexts } from "./merge.js";
+export { fixRun, withLayout } from "./fix-run.js";
+export { needsBraces, onOneLine, simpleCommands, withoutCommands, type ShorterText } from "./shell-commands.js";
 export { isTypedStrictly, strictOptions, typedText, withoutStrictText } from "./strict-shell.js";
 export { joinedShellText, scriptShell, shellText } from "./shell-text.js";
 

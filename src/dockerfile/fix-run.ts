@@ -45,6 +45,26 @@ export function fixRun(
   return runs(head + plain, typed, escape) ? head + plain : `${head}${newHeredoc(typed)}`;
 }
 
+/**
+ * A whole RUN that was given on one line, in the layout of the instruction whose place it takes, where that has the same flags;
+ * anything else as it stands.
+ */
+export function withLayout(instruction: Instruction, text: string, escape: "\\" | "`"): string {
+  if (instruction.keyword !== "RUN" || text.trim().includes("\n")) return text;
+  try {
+    const given = parseInstruction(text, { file: "Dockerfile" });
+    const command = given.keyword === "RUN" && given.json === undefined ? joinedShellText(given) : undefined;
+    const flags = ({ flags: all }: Instruction): string =>
+      all.map(({ name, value }) => `${name}=${value ?? ""}`).join(" ");
+    if (command === undefined || flags(given) !== flags(instruction)) return text;
+    return fixRun(instruction, command, { escape });
+  } catch (error) {
+    // It is refused, with its place, where it is planned.
+    if (error instanceof DockerfileError) return text;
+    throw error;
+  }
+}
+
 /** Keyword and flags with the white space behind them, as written. */
 function headOf(instruction: Instruction): string {
   const [first] = instruction.args;

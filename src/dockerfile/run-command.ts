@@ -30,3 +30,10 @@ export function runCommand(instruction: Instruction, shell: readonly string[]): 
   const bodies = instruction.heredocs.map((heredoc) => `\n${rawBody(instruction, heredoc)}${heredoc.name}`);
   return inShell(text + bodies.join(""));
 }
+
+/** The script that a RUN gives to its shell; undefined where it is exec form, or another program's. */
+export function scriptOf(instruction: Instruction): string | undefined {
+  if (instruction.json !== undefined) return undefined;
+  const { argv, script } = runCommand(instruction, []);
+  return script ? undefined : argv.at(-1);
+}

@@ -75,6 +75,59 @@ export function needsBraces(text: string): boolean {
   return commands?.some(({ isInside, separator }) => !isInside && [";", "&", "||", "\n"].includes(separator)) ?? true;
 }
 
+/** A text of which commands were left out. */
+export interface ShorterText {
+  readonly text: string;
+  /** Its exit code was that of a command that was left out, whatever those before it ended with. */
+  readonly lacksCode: boolean;
+}
+
+/**
+ * The text without some of the commands that stand side by side in it, joined with `;`, `&&` or line feeds; a pipeline is one
+ * command, and `isDropped` gets its parts. "" where nothing is left, undefined where it cannot be taken apart so: lists with
+ * `||` or `&`, compound commands, functions.
+ */
+export function withoutCommands(
+  text: string,
+  isDropped: (parts: readonly string[]) => boolean,
+): ShorterText | undefined {
+  const pieces = split(text, { atParentheses: false });
+  const words = split(text, { atParentheses: true });
+  if (!pieces || !words) return undefined;
+  const isList = pieces.every(({ text: piece, separator }, index) => {
+    const word = /^\S*/.exec(piece.trim())?.[0] ?? "";
+    const hasParentheses = words[index]?.text !== piece || words[index].separator !== separator;
+    const isCompound = opening.has(word) || closing.has(word) || leading.test(piece.trim());
+    return !hasParentheses && !isCompound && ["", "|", "&&", ";", "\n"].includes(separator);
+  });
+  if (!isList) return undefined;
+  let result = "";
+  let joint = "";
+  let dropped = 0;
+  let lacksCode = false;
+  let pipeline: Piece[] = [];
+  for (const piece of pieces) {
+    pipeline.push(piece);
+    const { separator } = piece;
+    if (separator === "|") continue;
+    const parts = pipeline.map((part) => part.text.trim());
+    const written = pipeline.map((part) => part.text).join("|");
+    pipeline = [];
+    if (parts.join("") === "") continue;
+    if (isDropped(parts)) {
+      dropped += 1;
+      lacksCode = joint !== "&&";
+      // The next one waited for it, and for those before it only as far as they were joined with &&.
+      if (joint === "&&") joint = separator;
+      continue;
+    }
+    lacksCode = false;
+    result = result === "" ? written.trimStart() : (joint === ";" ? result.trimEnd() : result) + joint + written;
+    joint = separator;
+  }
+  return { text: dropped === 0 ? text : result.trimEnd(), lacksCode };
+}
+
 /**
  * The text at its operators and line feeds; what quotes and substitutions hold stays together. With `atParentheses` these
  * are words of their own, as braces are; else the text stays as it is, for a pattern or an array may have them.

@@ -116,8 +116,8 @@ export function shellText(instruction: Instruction, shell: readonly string[] = [
 }
 
 /**
- * The same on one line, indentation behind continuations made one blank; undefined where that is not possible
- * (heredocs, or an argument that holds a line feed).
+ * The same on one line, indentation behind continuations made one blank and a tab between words, too, for at a prompt a tab
+ * asks for completion; undefined where that is not possible (heredocs, or an argument that holds a line feed).
  */
 export function joinedShellText(instruction: Instruction): string | undefined {
   if (instruction.heredocs.length > 0) return undefined;
@@ -132,10 +132,23 @@ export function joinedShellText(instruction: Instruction): string | undefined {
     const isSplit = text !== "" && !quotes.isOpen && (indented || /[ \t]$/.test(text));
     const piece = isSplit ? content.trimStart() : content;
     if (isSplit) text = `${text.trimEnd()} `;
-    text += piece;
-    quotes.read(piece);
+    text += withoutTabs(piece, quotes);
     const blanks = /^[ \t]*/.exec(continuation)?.[0] ?? "";
-    text += blanks;
+    text += blanks.replaceAll("\t", " ");
+  }
+  return text;
+}
+
+/** The next piece of a command, its tabs made blanks but for those that are quoted. */
+function withoutTabs(piece: string, quotes: QuoteState): string {
+  if (!piece.includes("\t")) {
+    quotes.read(piece);
+    return piece;
+  }
+  let text = "";
+  for (const [part] of piece.matchAll(/\\[^]|[^]/g)) {
+    text += part === "\t" && !quotes.isOpen ? " " : part;
+    quotes.read(part);
   }
   return text;
 }

@@ -24,12 +24,12 @@ describeEngines("a failing step in a terminal", (engine) => {
     await using terminal = new Terminal(engine, ["build", "-t", "dfdebug-test/fix", "."], folder);
     await terminal.expect("Step 3/4 failed");
     await terminal.expect("exit code 1");
-    await terminal.expect("step 3 /srv $ ls /missing-file");
+    await terminal.expect("step 3 /srv # ls /missing-file");
     // Ctrl-U clears the line, as a person would.
     terminal.type("\x15ls /bin/busybox\r");
     await terminal.expect("/bin/busybox");
     terminal.type("touch /tmp/works\r");
-    await terminal.expect(/step 3 \/srv \$ /);
+    await terminal.expect(/step 3 \/srv # /);
     terminal.type("exit\r");
     await terminal.expect("`touch /tmp/works` ended with 0 there. Retry step 3 with it");
     await terminal.expect("b  before the instruction: `touch /tmp/works && ls /missing-file`");
@@ -51,11 +51,11 @@ describeEngines("a failing step in a terminal", (engine) => {
   it("offers the instruction with what made it work", async () => {
     dockerfile("FROM busybox:latest\nWORKDIR /srv\nRUN cat input \\\n    > output\n");
     await using terminal = new Terminal(engine, ["build", "."], folder);
-    await terminal.expect("step 3 /srv $ cat input > output");
+    await terminal.expect("step 3 /srv # cat input > output");
     terminal.type("\x15echo data > input\r");
-    await terminal.expect(/step 3 \/srv \$ /);
+    await terminal.expect(/step 3 \/srv # /);
     terminal.type("cat input > output\r");
-    await terminal.expect(/step 3 \/srv \$ /);
+    await terminal.expect(/step 3 \/srv # /);
     terminal.type("exit\r");
     await terminal.expect("`echo data > input && cat input > output` ended with 0 there. Retry step 3 with it? [Y/n]");
     terminal.type("y\r");
@@ -74,7 +74,7 @@ describeEngines("a failing step in a terminal", (engine) => {
     dockerfile(`FROM ${image}\n${shell}RUN echo one; cat /x\n`);
     await using terminal = new Terminal(engine, ["build", "."], folder);
     const typed = shell === "" ? "echo one; cat /x" : "(set -e; echo one; cat /x)";
-    const prompt = shell === "" ? "step 2 / $ " : "step 3 / # ";
+    const prompt = `step ${shell === "" ? "2" : "3"} / # `;
     await terminal.expect(prompt + typed);
     terminal.type("\x15");
     const paste = "if true; then\n  echo data > /x\nfi\nmkdir /y";
@@ -96,11 +96,11 @@ describeEngines("a failing step in a terminal", (engine) => {
   it("gives dash a line editor, and the exact environment", async () => {
     dockerfile("FROM debian:bookworm-slim\nARG WHO=arg-value\nENV KIND=env-value\nWORKDIR /work\nRUN false $WHO\n");
     await using terminal = new Terminal(engine, ["build", "."], folder);
-    await terminal.expect("step 5 /work $ false $WHO");
+    await terminal.expect("step 5 /work # false $WHO");
     terminal.type("\x01\x0becho [$WHO] [$KIND] $0\r");
     await terminal.expect("[arg-value] [env-value]");
     // Arrow keys edit the line: the second echo gets an x in front of its word.
-    await terminal.expect("step 5 /work $ ");
+    await terminal.expect("step 5 /work # ");
     terminal.type("echo yz\x1b[D\x1b[Dx\r");
     await terminal.expect(/\nxyz/);
     terminal.type("exit 7\r");
@@ -234,7 +234,7 @@ describeEngines("a failing step in a terminal", (engine) => {
     await using terminal = new Terminal(engine, ["build", "--on-failure", "prompt", "."], folder);
     await terminal.expect("(dfdebug) ");
     terminal.type("shell --dirty\r");
-    await terminal.expect(/step 2 .*\$ /);
+    await terminal.expect(/step 2 .*# /);
     terminal.type("\x15cat /half-done\r");
     await terminal.expect(/\nhalf\n/);
     terminal.type("exit\r");

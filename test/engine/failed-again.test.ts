@@ -90,4 +90,28 @@ COPY --from=tools /tool /
     expect(output).toContain("/before");
     if (!isOld(engine)) expect(output.join()).toContain("/try");
   });
+
+  it.each([[], ["-b", "stage-2/2"]])("stops what runs beside it, and says so (%j)", async (...where) => {
+    const beside = `RUN echo ${id}; sleep 600`;
+    const failing = `RUN until [ -e /c/begun ]; do sleep 0.1; done; exit 3`;
+    const mount = `--mount=type=cache,target=/c,id=${id}`;
+    writeFileSync(
+      join(folder, "Dockerfile"),
+      [
+        "FROM busybox:latest AS a",
+        failing.replace("RUN", `RUN ${mount}`),
+        "FROM busybox:latest AS b",
+        beside.replace("RUN", `RUN ${mount} touch /c/begun;`),
+        "RUN echo behind",
+        "FROM busybox:latest",
+        "COPY --from=b /etc/passwd /",
+        "COPY --from=a /etc/passwd /",
+      ].join("\n"),
+    );
+    const { run, events } = await build([], ...where);
+    expect(run.code, run.stderr).toBe(1);
+    expect(statuses(events, 2)).toEqual(["started", "failed"]);
+    expect(statuses(events, 4)).toEqual(["started", "skipped"]);
+    expect(statuses(events, 5)).not.toContain("started");
+  });
 });

@@ -87,12 +87,8 @@ function runFrontEnd(
  */
 async function scriptOf(path: string, flags: BuildFlags, io: CliIo): Promise<Script | undefined> {
   const { commands } = flags;
-  if (commands !== undefined && commands !== "-") {
-    const file = await open(resolve(io.cwd, commands)).catch((error: unknown) => {
-      throw unreadable(commands, error);
-    });
-    return new Script(linesOf(file.createReadStream(), commands), { name: commands, strict: true });
-  }
+  if (commands !== undefined && commands !== "-")
+    return new Script(linesOf(await openCommands(commands, io.cwd), commands), { name: commands, strict: true });
   const name = "standard input";
   const script = (): Script => new Script(linesOf(io.stdin, name), { name, strict: false });
   if (commands === "-") return script();
@@ -102,18 +98,44 @@ async function scriptOf(path: string, flags: BuildFlags, io: CliIo): Promise<Scr
   return script();
 }
 
+/** The file of -x, open: what cannot be read is refused before anything is built. Rejects with UsageError. */
+async function openCommands(name: string, cwd: string): Promise<Readable> {
+  const file = await open(resolve(cwd, name)).catch((error: unknown) => {
+    throw unreadable(name, (error as NodeJS.ErrnoException).code, error);
+  });
+  // A folder can be opened, and fails at the first read only.
+  if ((await file.stat()).isDirectory()) {
+    await file.close();
+    throw unreadable(name, "EISDIR");
+  }
+  return file.createReadStream();
+}
+
 async function* linesOf(stream: Readable, name: string): AsyncGenerator<string, undefined> {
   try {
     for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) yield line;
   } catch (error) {
-    throw unreadable(name, error);
+    throw unreadable(name, (error as NodeJS.ErrnoException).code, error);
   }
   return undefined;
 }
 
-function unreadable(name: string, error: unknown): UsageError {
-  return new UsageError(`The commands in ${name} could not be read: ${errorMessage(error)}`, { cause: error });
+function unreadable(name: string, code: string | undefined, cause?: unknown): UsageError {
+  const why = unreadableFor[code ?? ""] ?? code ?? errorMessage(cause);
+  return new UsageError(`Debugger commands cannot be read from ${name || "a file without a name"}: ${why}`, {
+    hint: "-x FILE: one debugger command a line; -x - reads them from standard input.",
+    cause,
+  });
 }
+
+/** Why a file cannot be read, by the system's code. */
+const unreadableFor: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "there is no such file",
+  EISDIR: "it is a folder",
+  EACCES: "you have no right to read it",
+  EPERM: "you have no right to read it",
+};
 
 async function runJson(
   session: DebugSession,

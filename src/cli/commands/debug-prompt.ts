@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { refuseShellOperators } from "../../debugger/commands/shell-operator.js";
 import { words } from "../../debugger/commands/table.js";
 import { nearest } from "../../dockerfile/suggest.js";
 import { CancelledError, SessionStateError, UsageError } from "../../errors.js";
@@ -68,6 +69,10 @@ export class DebugPrompt {
       if (line.kind === "interrupt" || line.text.trim() === "") continue;
       if (this.history[0] !== line.text) this.history.unshift(line.text);
       try {
+        refuseShellOperators(
+          line.text,
+          `Inside: exec sh -c 'ps | head'. In your own shell: dfdebug inspect ${this.options.container} | head.`,
+        );
         const answer = await this.run(words(line.text));
         if (answer) return answer;
       } catch (error) {

@@ -3,6 +3,7 @@ import { locate } from "../build-request.js";
 import { UsageError } from "../../errors.js";
 import { planBuild } from "../../dockerfile/plan.js";
 import type { Plan, PlannedStep } from "../../dockerfile/syntax.js";
+import { textWidth, truncate } from "../../frontends/terminal/width.js";
 import type { CliIo } from "../io.js";
 
 /** `dfdebug plan`: the steps of a target, for people or (--json) as the `plan` object's steps with their dependencies. Needs no engine. */
@@ -18,7 +19,8 @@ export async function runPlan(path: string, flags: BuildFlags & { json?: boolean
     platform: flags.platform,
     namedContexts: new Set(flags.buildContext.map((context) => context.split("=", 1)[0]?.toLowerCase() ?? "")),
   });
-  io.stdout.write(flags.json ? `${JSON.stringify(planObject(plan))}\n` : planText(plan));
+  const { stdout } = io;
+  stdout.write(flags.json ? `${JSON.stringify(planObject(plan))}\n` : planText(plan, stdout.columns || undefined));
   return 0;
 }
 
@@ -41,14 +43,22 @@ function planObject(plan: Plan): object {
   };
 }
 
-function planText(plan: Plan): string {
+/** Columns of an instruction below which the place in the file is left out. */
+const leastText = 12;
+
+/** A line a step; of one that does not fit a terminal's columns the end is left out, for the whole stands in the file. */
+function planText(plan: Plan, columns: number | undefined): string {
   const digits = String(plan.steps.length).length;
   return plan.steps
     .map((step) => {
       const number = `${String(step.number).padStart(digits)}/${String(step.total)}`;
-      const where = `[${step.stage.label} ${String(step.stageStep)}/${String(step.stageTotal)}]`;
-      const line = `${plan.dockerfile.file}:${String(step.instruction.range.start.line)}`;
-      return `${number} ${where} ${step.instruction.text.replaceAll(/\s+/g, " ")}  (${line}${needs(step)})\n`;
+      const start = `${number} [${step.stage.label} ${String(step.stageStep)}/${String(step.stageTotal)}]`;
+      const line = `(${plan.dockerfile.file}:${String(step.instruction.range.start.line)}${needs(step)})`;
+      const text = step.instruction.text.replaceAll(/\s+/g, " ");
+      const room = columns === undefined ? undefined : columns - textWidth(start) - textWidth(line) - 3;
+      if (room === undefined) return `${start} ${text}  ${line}\n`;
+      if (room >= leastText) return `${start} ${truncate(text, room)}  ${line}\n`;
+      return `${truncate(`${start} ${text}`, columns ?? 0)}\n`;
     })
     .join("");
 }

@@ -45,6 +45,7 @@ export const actCommands: readonly DebuggerCommand[] = [
     aliases: ["x"],
     usage: "exec [--dirty] COMMAND",
     summary: "run a command in the step's environment and print its output",
+    takesText: true,
     options: ["--dirty"],
     help: "Runs a command through the step's SHELL on the state before the step, or with --dirty on what the failed step left. What it changes is not kept.",
     async run(context, _args, rest) {

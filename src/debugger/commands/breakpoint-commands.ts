@@ -12,6 +12,7 @@ export const breakpointCommands: readonly DebuggerCommand[] = [
     aliases: ["b"],
     usage: "break SPEC [if COND]",
     summary: "stop before a step",
+    takesText: true,
     help: specHelp,
     completes: ["spec", "condition"],
     run: (context, _args, rest) => set(context, "break", rest, false),
@@ -21,6 +22,7 @@ export const breakpointCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "tbreak SPEC [if COND]",
     summary: "stop before a step once",
+    takesText: true,
     help: `As break; it goes away when it has stopped the build. ${specHelp}`,
     completes: ["spec", "condition"],
     run: (context, _args, rest) => set(context, "tbreak", rest, true),
@@ -70,6 +72,7 @@ export const breakpointCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "condition NUMBER [COND]",
     summary: "give a breakpoint a condition, or take it away",
+    takesText: true,
     help: specHelp,
     completes: ["breakpoint", "condition"],
     async run({ session, io }, args, rest) {

@@ -1,4 +1,4 @@
-import { fixRun, joinedShellText } from "../../dockerfile/edit.js";
+import { fixRun, joinedShellText, withLayout } from "../../dockerfile/edit.js";
 import type { Step } from "../../engine/engine.js";
 import { DockerfileError } from "../../errors.js";
 import { shellFix } from "../shell-fix.js";
@@ -28,8 +28,9 @@ export const changeCommands: readonly DebuggerCommand[] = [
       if (answer === undefined || answer.trim() === "") return;
       const { escape } = session.build.dockerfile;
       // A pasted line of a Dockerfile, or a script's: its keyword is there already.
-      const isWhole = command === undefined || /^RUN\s/.test(answer);
-      await retryWith(context, isWhole ? answer : fixRun(instruction, answer, { escape }), step);
+      const isWhole = command === undefined || /^RUN\s/i.test(answer);
+      const text = isWhole ? withLayout(instruction, answer, escape) : fixRun(instruction, answer, { escape });
+      await retryWith(context, text, step);
     },
   },
   {
@@ -59,6 +60,7 @@ export const changeCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "set ENV|ARG NAME=VALUE",
     summary: "try another value of a variable from here on",
+    takesText: true,
     completes: ["assignment"],
     help: "As a line of the Dockerfile before this step, in memory only: no file is touched, and a change that you write does not have it. At a FROM, set ARG sets a global ARG.",
     async run({ session, io }, _args, rest) {

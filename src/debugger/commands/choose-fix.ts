@@ -20,12 +20,15 @@ export async function chooseFix(
       return again ? shellText(instruction, shell) : undefined;
     }
     case "replace": {
-      const wanted = await io.confirm(`${shown(fix.command)} ended with 0 there. Retry ${step} with it?`, true);
+      const question = fix.isUnproven
+        ? `Retry ${step} with ${shown(fix.command)}?`
+        : `${shown(fix.command)} ended with 0 there. Retry ${step} with it?`;
+      const wanted = await io.confirm(question, true);
       return wanted ? fix.command : undefined;
     }
     case "either": {
       await io.print(
-        `${shown(fix.instead)} ended with 0 there. Retry ${step} with it`,
+        `${shown(fix.instead)} ${fix.isUnproven ? "ran" : "ended with 0"} there. Retry ${step} with it`,
         `  b  before the instruction: ${shown(fix.before)}`,
         "  i  in its place",
         "  n  not at all",

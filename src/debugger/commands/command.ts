@@ -26,6 +26,8 @@ export interface DebuggerCommand {
   /** An empty line runs it again, as in gdb. */
   readonly repeats?: boolean;
   readonly completes?: readonly Completes[];
+  /** What follows its name is a text of its own, in which a shell's operators may stand. */
+  readonly takesText?: true;
   /** For completion. */
   readonly options?: readonly string[];
   /** `args` are the words of the line, `rest` is the line behind the command's name. Rejects with DfdebugError. */

@@ -60,9 +60,10 @@ interface Compared {
   readonly title: string;
 }
 
-async function failedStep({ session, stopped }: CommandContext): Promise<Compared> {
-  const after = await session.build.dirty(stopped.step, {});
-  const before = await session.build.before(stopped.step, {});
+async function failedStep({ session, stopped, signal }: CommandContext): Promise<Compared> {
+  const options = signal ? { signal } : {};
+  const after = await session.build.dirty(stopped.step, options);
+  const before = await session.build.before(stopped.step, options);
   return { before, after, title: `Step ${String(stopped.step.number)} (before it failed)` };
 }
 
@@ -85,9 +86,10 @@ async function builtSteps(
         hint: "`until` and `next` run steps.",
       });
   const number = String(first.number);
+  const options = context.signal ? { signal: context.signal } : {};
   return {
-    before: await session.build.before(first, {}),
-    after: await session.build.after(last, {}),
+    before: await session.build.before(first, options),
+    after: await session.build.after(last, options),
     title: first === last ? `Step ${number}` : `Steps ${number} to ${String(last.number)}`,
   };
 }

@@ -65,6 +65,7 @@ export const lookCommands: readonly DebuggerCommand[] = [
     aliases: ["p"],
     usage: "print NAME | TEXT",
     summary: "print a variable and where it comes from, or expand a text",
+    takesText: true,
     help: "A text with $ in it is expanded as in an instruction: print ${VERSION%.*}. Values of secrets are never shown.",
     completes: ["variable"],
     async run(context, _args, rest) {
@@ -198,7 +199,7 @@ export function sourceLines(
 ): Line[] {
   const { marked, context } = options;
   const gutter = 6 + String(source.split("\n").length).length;
-  const shown = excerpt(source, around, { context, width: Math.max(20, options.width - gutter) });
+  const shown = excerpt(source, around, { context, width: Math.max(8, options.width - gutter) });
   const digits = String(shown.at(-1)?.line ?? 1).length;
   return shown.map(({ line, text }): Line => {
     const isHere = marked.start.line <= line && line <= marked.end.line;

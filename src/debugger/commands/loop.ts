@@ -34,6 +34,8 @@ export interface LoopOptions {
   next(stopped: StoppedState): Promise<CommandLine>;
   /** `--watch`: resolves with what changed on disk; commands are asked for where it is interrupted. */
   readonly watch: Watch | undefined;
+  /** Told when a command begins that somebody waits for, and when it has ended. */
+  atWork?(isAtWork: boolean): void;
   /** A command that may not fail has failed: gives what ends the session, undefined where somebody else goes on. */
   scriptFailed?(command: string, error: DfdebugError): Promise<DfdebugError | undefined>;
   /** Shows a stop, and does what is to be done there without being asked. */
@@ -70,7 +72,8 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
       const text = line.text.trim() === "" ? repeated : line.text.trim();
       if (text === "" || text.startsWith("#")) continue;
       repeated = findCommand(words(text)[0] ?? "")?.repeats ? text : "";
-      const failed = await executeLine(context, text);
+      options.atWork?.(true);
+      const failed = await executeLine(context, text).finally(() => options.atWork?.(false));
       const final = failed && !line.mayFail ? await options.scriptFailed?.(text, failed) : undefined;
       if (final) await session.terminate(final);
     } else if (line.kind === "leave") await executeLine(context, "quit");

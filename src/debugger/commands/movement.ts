@@ -1,5 +1,7 @@
 import { SessionStateError, UsageError } from "../../errors.js";
+import type { MergedFix } from "../state.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
+import { tone } from "./io.js";
 
 /** Commands that move the session; the front end shows where it stops. */
 export const movementCommands: readonly DebuggerCommand[] = [
@@ -59,6 +61,7 @@ export const movementCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "until SPEC",
     summary: "run to a place, or go back to it",
+    takesText: true,
     help: "The next place that SPEC names; where all are behind, the last of those. A breakpoint on the way stops it.",
     completes: ["spec"],
     async run({ session }, _args, rest) {
@@ -90,29 +93,48 @@ export const movementCommands: readonly DebuggerCommand[] = [
 ];
 
 /**
- * A change that the user made and that is not in the file: it is shown, and written on a yes before the build goes on. False
- * where the question was left without an answer, or the file could not be written: then the build does not go on, and the
- * change is still there to be decided on.
+ * A change that the user made and that is not in the file: it is shown, and written on a yes before the build goes on. Where
+ * the file was changed meanwhile it is shown as it would be there. False where the question was left without an answer, or
+ * the file could not be written: then the build does not go on, and the change is still there to be decided on.
  */
 export async function settleFix({ session, io }: Pick<CommandContext, "session" | "io">): Promise<boolean> {
   const { pendingFix } = session;
   if (!pendingFix) return true;
-  await io.print("", ...diffLines(pendingFix.diff));
-  const wanted = await io.confirm("Write this change?", false);
-  if (wanted === undefined) return false;
-  if (!wanted) {
-    session.discardFix();
-    return true;
-  }
+  const { file } = session.build.dockerfile;
+  const merged = await session.mergedFix();
   try {
-    await session.writeFix();
+    if (merged?.diff === "") {
+      await session.writeFix(merged);
+      await io.print(`${file} has been changed on disk, and has this change already`);
+      return true;
+    }
+    // A script's yes was meant for the change that it made.
+    const overwrites = merged?.conflicts === true && io.interactive !== undefined;
+    await io.print("", ...(merged ? [[tone("warn", changedMeanwhile(file, merged))]] : []));
+    await io.print(...diffLines((merged && (overwrites || !merged.conflicts) ? merged : pendingFix).diff));
+    const wanted = await io.confirm(overwrites ? "Write it over them?" : "Write this change?", false);
+    if (wanted === undefined) return false;
+    if (!wanted) {
+      session.discardFix();
+      return true;
+    }
+    const written = merged?.conflicts && !overwrites ? undefined : merged;
+    await session.writeFix(written);
+    await io.print(
+      `Wrote ${file}${written ? ". What else was changed in it is not in this build: reload, or build again" : ""}`,
+    );
+    return true;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     await io.error(error);
     return false;
   }
-  await io.print(`Wrote ${session.build.dockerfile.file}`);
-  return true;
+}
+
+function changedMeanwhile(file: string, { conflicts }: MergedFix): string {
+  return conflicts
+    ? `${file} has been changed on disk since the build began, in the same lines`
+    : `${file} has been changed on disk since the build began; the change goes there, too`;
 }
 
 /** A unified diff with its lines toned. */

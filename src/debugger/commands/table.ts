@@ -6,8 +6,10 @@ import { changeCommands } from "./change.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { diffCommand } from "./diff.js";
 import { tone, type Line } from "./io.js";
+import { wrap } from "../format.js";
 import { lookCommands } from "./look.js";
 import { movementCommands } from "./movement.js";
+import { refuseShellOperators } from "./shell-operator.js";
 
 const helpCommand: DebuggerCommand = {
   name: "help",
@@ -19,24 +21,40 @@ const helpCommand: DebuggerCommand = {
   async run({ io }, args) {
     const [name] = args;
     if (name === undefined) {
-      const shown = ({ usage }: DebuggerCommand): string => (usage.length > 34 ? `${usage.slice(0, 33)}…` : usage);
-      const width = Math.max(...debuggerCommands.map((command) => shown(command).length));
-      return io.print(
-        ...debuggerCommands.map((command): Line => [
-          `  ${shown(command).padEnd(width)}  ${command.summary}`,
-          tone("dim", command.aliases.length > 0 ? ` (${command.aliases.join(", ")})` : ""),
-        ]),
-      );
+      return io.print(...listOfCommands(io.width));
     }
     const command = findCommand(name);
     if (!command) throw unknownCommand(name);
     return io.print(
-      command.usage,
-      `  ${command.help}`,
+      ...wrap(command.usage, io.width),
+      ...wrap(command.help, io.width - 2).map((line) => `  ${line}`),
       ...(command.aliases.length > 0 ? [`  Also: ${command.aliases.join(", ")}`] : []),
     );
   },
 };
+
+/** Summaries that would be narrower than this stand beneath their commands. Columns. */
+const narrowSummary = 24;
+
+/** A line a command, or several where the terminal is narrow. */
+function listOfCommands(columns: number): Line[] {
+  const shown = ({ usage }: DebuggerCommand): string => (usage.length > 34 ? `${usage.slice(0, 33)}…` : usage);
+  const width = Math.max(...debuggerCommands.map((command) => shown(command).length));
+  const isBeneath = columns - width - 4 < narrowSummary;
+  const indent = " ".repeat(isBeneath ? 6 : width + 4);
+  return debuggerCommands.flatMap((command): Line[] => {
+    const also = command.aliases.length > 0 ? ` (${command.aliases.join(", ")})` : "";
+    const [first = "", ...rest] = wrap(`${command.summary}${also}`, columns - indent.length);
+    const summary = rest.length === 0 ? [command.summary, tone("dim", also)] : [first];
+    const usage = shown(command);
+    return [
+      ...(isBeneath
+        ? [...wrap(usage, columns - 2).map((line) => `  ${line}`), [indent, ...summary]]
+        : [[`  ${usage.padEnd(width)}  `, ...summary]]),
+      ...rest.map((line) => indent + line),
+    ];
+  });
+}
 
 /** Every debugger command, in the order of help. */
 export const debuggerCommands: readonly DebuggerCommand[] = [
@@ -67,6 +85,7 @@ export async function executeLine(context: CommandContext, line: string): Promis
   const rest = line.trim().slice(name.length).trim();
   try {
     const command = findCommand(name);
+    if (!command?.takesText) refuseShellOperators(line, pipeHint);
     if (!command) throw unknownCommand(name);
     await command.run(context, args, rest);
     return undefined;
@@ -76,6 +95,9 @@ export async function executeLine(context: CommandContext, line: string): Promis
     return error;
   }
 }
+
+const pipeHint =
+  "`exec COMMAND | ...` runs a whole line in the step's own shell. What dfdebug's commands print goes through a pipe outside: dfdebug build -x FILE ... | ...";
 
 /** Whether nothing is left to debug after an error: the session has ended by it, or the engine is gone. */
 export function endsSession(error: DfdebugError, session: DebugSession): boolean {

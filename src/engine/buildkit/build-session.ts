@@ -8,6 +8,14 @@ import type { BuildkitSession } from "./session/session.js";
 /** Under this name the session serves a folder of tools. */
 export const toolboxSource = "dfdebug-toolbox";
 
+/** How a vertex is named that does dfdebug's own work, which is no part of the build. */
+export const ownVertex = "[dfdebug] ";
+
+/** What people call a source that the session serves: the Dockerfile's name in later plans is our own. */
+export function sourceShown(name: string): string {
+  return name.replace(/^dockerfile-\d+$/, "dockerfile");
+}
+
 /** What one build's session serves, and under which names. */
 export class BuildSession {
   readonly id: string;

@@ -36,6 +36,7 @@ import type { OpenSolve } from "./open-solve.js";
 import type { SolvedFailure, SolvedState } from "./solver.js";
 import type { BuildkitState } from "./state.js";
 import type { StatusReader } from "./status.js";
+import { StepEnds } from "./step-ends.js";
 import { StepFailures } from "./step-failures.js";
 import type { BuildSession } from "./build-session.js";
 
@@ -65,6 +66,7 @@ const longestStep = 3_600_000;
 export class BuildkitBuild implements Build {
   private readonly parts: BuildParts;
   private readonly failures: StepFailures;
+  private readonly ends: StepEnds;
   private solve: OpenSolve;
   private toolbox: ToolboxMounter;
   private planned: PlannedGraph;
@@ -81,6 +83,7 @@ export class BuildkitBuild implements Build {
     this.solve = parts.solve;
     this.planned = planned;
     this.failures = new StepFailures(parts.status);
+    this.ends = new StepEnds(parts.status);
     this.toolbox = new ToolboxMounter(parts.request.toolbox, parts.solve.solver, parts.session);
     parts.status.setPlan(planned, new Set());
   }
@@ -106,7 +109,16 @@ export class BuildkitBuild implements Build {
     return this.parts.emitter.subscribe(listener);
   }
 
-  async runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome> {
+  runAll(options: { signal?: AbortSignal }): Promise<BuildOutcome> {
+    return this.ends.wanting(this.steps, () => this.solveAll(options));
+  }
+
+  run(step: Step, options: { signal?: AbortSignal }): Promise<StepResult> {
+    const steps = [...this.planned.ancestors(step), step];
+    return this.ends.wanting(steps, () => this.solveTo(step, steps, options));
+  }
+
+  private async solveAll(options: { signal?: AbortSignal }): Promise<BuildOutcome> {
     await this.dropFailures(this.steps);
     this.prepareForFailure();
     this.finishEmptyBases();
@@ -114,31 +126,30 @@ export class BuildkitBuild implements Build {
     const solved = await this.solveStep(this.planned.graph.result, options.signal);
     if (solved.status === "failed") {
       const failure = await this.report(solved, undefined, options.signal);
-      this.parts.status.skipRest();
+      this.parts.status.skip(this.steps);
       return { status: "failed", failure };
     }
-    for (const step of this.steps) this.parts.status.finishStep(step, "cached", 0);
+    await this.ends.settle(this.steps, (step) => this.opOf(step));
     return { status: "built" };
   }
 
-  async run(step: Step, options: { signal?: AbortSignal }): Promise<StepResult> {
-    const { status } = this.parts;
-    await this.dropFailures([...this.planned.ancestors(step), step]);
-    const place = this.planned.place(step);
+  private async solveTo(step: Step, steps: readonly Step[], options: { signal?: AbortSignal }): Promise<StepResult> {
+    await this.dropFailures(steps);
     const started = performance.now();
     this.prepareForFailure();
     this.finishEmptyBases();
-    status.forgetFailures();
-    const solved = await this.solveStep(place.after, options.signal);
+    this.parts.status.forgetFailures();
+    const solved = await this.solveStep(this.planned.place(step).after, options.signal);
     if (solved.status === "failed")
       return { status: "failed", failure: await this.report(solved, step, options.signal) };
-    // The stream lags a little behind the answer; it alone knows what came from the cache.
-    const digest = place.vertex?.digest ?? place.after?.digest;
-    if (digest) await status.until(() => status.ended(digest) !== undefined, 250);
-    for (const before of this.planned.ancestors(step)) status.finishStep(before, "cached", 0);
-    const cached = digest === undefined || status.ended(digest)?.cached !== false;
-    status.finishStep(step, cached ? "cached" : "done", performance.now() - started);
-    return { status: cached ? "cached" : "done" };
+    const status = await this.ends.settle(steps, (one) => this.opOf(one), performance.now() - started);
+    return { status };
+  }
+
+  /** The op whose end is the step's. */
+  private opOf(step: Step): string | undefined {
+    const { vertex, after } = this.planned.place(step);
+    return vertex?.digest ?? after?.digest;
   }
 
   async replan(source: string, options: { signal?: AbortSignal; contextChanged?: boolean }): Promise<void> {

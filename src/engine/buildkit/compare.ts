@@ -1,4 +1,5 @@
 import type { Metadata } from "@grpc/grpc-js";
+import { cancellation } from "../../errors.js";
 import type { FileChange, FileStat, Ref } from "../engine.js";
 import { compareByReading, compareEntries, ordered } from "../compare-states.js";
 import type { BuildkitConnection } from "./connection.js";
@@ -51,6 +52,8 @@ export async function compareStates(
   );
   const roots = states.flatMap(({ id }, index) => (id === "" ? [] : [lookMount(index)]));
   const listings = await listTrees(container, roots, { signal });
+  // A listing that was interrupted is a short one.
+  if (signal?.aborted) throw cancellation(signal);
   const empty = new Map<string, FileStat>();
   const left = before.id === "" ? empty : (listings[0] ?? empty);
   const right = after.id === "" ? empty : (listings.at(-1) ?? empty);

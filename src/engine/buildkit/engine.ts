@@ -5,7 +5,7 @@ import { log } from "../../log.js";
 import type { BuildEngine, BuildRequest, EngineCapabilities } from "../engine.js";
 import { BuildkitBuild } from "./build.js";
 import { BuildEvents } from "./build-events.js";
-import { BuildSession, localContexts } from "./build-session.js";
+import { BuildSession, localContexts, sourceShown, toolboxSource } from "./build-session.js";
 import { BuildkitConnection, randomId, type EngineTransport } from "./connection.js";
 import { CallError } from "./failures.js";
 import { planError } from "./failure-report.js";
@@ -145,7 +145,9 @@ export class BuildkitEngine implements BuildEngine {
       ssh: request.ssh,
       uploads: context.kind === "archive" ? new Map([[id, () => context.stream]]) : new Map(),
       onTransfer: (event) => {
-        emitter.emit({ type: "transfer", ...event });
+        // Nobody asked for the tools: they are no part of what is built.
+        if (event.name !== toolboxSource) emitter.emit({ type: "transfer", ...event, name: sourceShown(event.name) });
+        else if (event.done) log("buildkit", "toolbox sent", { files: event.files, bytes: event.bytes });
       },
     });
   }

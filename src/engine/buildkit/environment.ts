@@ -7,7 +7,7 @@ import type {
   StepEnvironment,
   ToolboxSource,
 } from "../engine.js";
-import type { BuildSession } from "./build-session.js";
+import { ownVertex, type BuildSession } from "./build-session.js";
 import { plainContainer, toolboxMount, type ContainerSpec, type ToolboxState } from "./container.js";
 import { CallError } from "./failures.js";
 import { CacheSharingOpt, MountType, type ExecOp, type Mount } from "./gen/ops.js";
@@ -67,7 +67,7 @@ export class ToolboxMounter {
         ? this.session.serveToolbox(source.path)
         : { identifier: imageIdentifier(source.name), attrs: { "image.resolvemode": "local" } };
     try {
-      const resultId = await this.solver.solveSource(identifier, attrs, "[internal] load toolbox", signal);
+      const resultId = await this.solver.solveSource(identifier, attrs, `${ownVertex}load toolbox`, signal);
       return { available: true, mount: { resultId, selector: source.kind === "image" ? source.kit : "/" } };
     } catch (error) {
       if (!(error instanceof CallError)) throw error;

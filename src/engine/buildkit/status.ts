@@ -1,5 +1,7 @@
 import type { ClientReadableStream } from "@grpc/grpc-js";
+import { log } from "../../log.js";
 import type { BuildEvent, Step } from "../engine.js";
+import { ownVertex } from "./build-session.js";
 import type { StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning } from "./gen/control.js";
 import type { Timestamp } from "./gen/google/protobuf/timestamp.js";
 
@@ -13,6 +15,12 @@ export interface StatusPlan {
   /** Steps that are finished as soon as the given one is: instructions that change no file, FROM of a stage. */
   followers(step: Step): readonly Step[];
 }
+
+/** A wait is counted in slices of at most so many milliseconds. */
+const longestSlice = 25;
+/** How far the stream may lag behind a call's answer, in milliseconds: for ops that were not seen yet, and for those that began. */
+const unseenLag = 500;
+const begunLag = 5_000;
 
 /** How a vertex ended, remembered for results and for engines whose errors carry no details. */
 export interface VertexEnd {
@@ -76,25 +84,40 @@ export class StatusReader {
 
   /** The steps that have begun and not ended. */
   running(): readonly Step[] {
-    return this.plan?.steps.filter((step) => this.stepStates.get(step.number) === "started") ?? [];
+    return this.plan?.steps.filter((step) => this.isRunning(step)) ?? [];
+  }
+
+  /** Whether the step has begun and not ended. */
+  isRunning(step: Step): boolean {
+    return this.stepStates.get(step.number) === "started";
   }
 
   /** Waits until `done` holds, at most `timeoutMs`: the stream lags behind the calls' answers. */
   async until(done: () => boolean, timeoutMs: number): Promise<void> {
-    const deadline = performance.now() + timeoutMs;
-    while (!done() && this.stream) {
-      const left = deadline - performance.now();
-      if (left <= 0) return;
+    // In slices: what came while this process had no turn is read before the time is up.
+    for (let left = timeoutMs; left > 0 && !done() && this.stream;) {
+      const since = performance.now();
+      const slice = Math.min(left, longestSlice);
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           clearTimeout(timer);
           this.waiters.delete(wake);
           resolve();
         };
-        const timer = setTimeout(wake, left);
+        const timer = setTimeout(wake, slice);
         this.waiters.add(wake);
       });
+      left -= Math.min(slice, performance.now() - since);
     }
+  }
+
+  /** Waits until it is known how some ops ended that a solve has been answered for; undefined ones need no waiting. */
+  async settled(digests: readonly (string | undefined)[]): Promise<void> {
+    const missing = (): string[] => digests.filter((one) => one !== undefined).filter((one) => !this.ends.has(one));
+    await this.until(() => missing().length === 0, unseenLag);
+    // An op that was seen to begin is certain to be seen to end.
+    const begun = (): boolean => missing().some((one) => this.plan?.stepsOf(one).some((step) => this.isRunning(step)));
+    await this.until(() => !begun(), begunLag);
   }
 
   /** Marks a step as ended without a vertex of its own having said so. */
@@ -118,9 +141,9 @@ export class StatusReader {
     for (const [digest, end] of this.ends) if (end.error !== "") this.ends.delete(digest);
   }
 
-  /** Every step that has not ended: another one failed. */
-  skipRest(): void {
-    for (const step of this.plan?.steps ?? []) {
+  /** Steps that have not ended, and will not: another one failed, or they were interrupted. */
+  skip(steps: readonly Step[]): void {
+    for (const step of steps) {
       if (this.hasEnded(step)) continue;
       this.stepStates.set(step.number, "failed");
       this.emit({ type: "step", step, status: "skipped", durationMs: 0 });
@@ -149,12 +172,14 @@ export class StatusReader {
       if (!this.previous?.stepsOf(vertex.digest).length) this.activity(vertex, durationMs);
       return;
     }
+    // Its end may come when it runs again already, or in another plan.
+    if (vertex.completed && isCancellation(vertex.error)) return;
     for (const step of steps) {
       if (vertex.started && !this.stepStates.has(step.number)) {
         this.stepStates.set(step.number, "started");
         this.emit({ type: "step", step, status: "started" });
       }
-      if (!vertex.completed || isCancellation(vertex.error)) continue;
+      if (!vertex.completed) continue;
       if (vertex.error) this.finishStep(step, "failed", durationMs);
       else if (this.plan?.isLast(step, vertex.digest))
         this.finishStep(step, vertex.cached ? "cached" : "done", durationMs);
@@ -165,6 +190,10 @@ export class StatusReader {
     const id = vertex.digest;
     const known = this.activities.get(id);
     if (known === "ended" || !vertex.started) return;
+    if (vertex.name.startsWith(ownVertex)) {
+      if (vertex.completed) log("buildkit", vertex.name, { durationMs, error: vertex.error });
+      return;
+    }
     const name = vertex.name.replace(/^\[internal\] /, "");
     if (known === undefined) {
       this.activities.set(id, "started");

@@ -2,7 +2,8 @@ import type { FailureCard } from "../../debugger/card.js";
 import { sourceLines } from "./error-text.js";
 import { sanitizeLine } from "./sanitize.js";
 import type { Style } from "./style.js";
-import { textWidth, truncate, widthOf, wrap } from "./width.js";
+import { wrap } from "../../debugger/format.js";
+import { textWidth, truncate, widthOf } from "./width.js";
 
 /** A failure's card as lines of text: on a terminal sentences go on in the next line at a blank. */
 export function cardLines(
@@ -11,13 +12,17 @@ export function cardLines(
   style: Style,
   stream: { readonly columns?: number },
 ): string[] {
-  const width = Math.max(40, widthOf(stream));
+  const width = widthOf(stream);
   const sentence = (text: string, first: string, rest: string, look = (line: string): string => line): string[] => {
-    const lines = stream.columns ? wrap(sanitizeLine(text), width - textWidth(first)) : [sanitizeLine(text)];
+    const lines = stream.columns ? wrap(sanitizeLine(text), width - textWidth(first), textWidth) : [sanitizeLine(text)];
     return lines.map((line, index) => (index === 0 ? first : rest) + look(line));
   };
-  const gap = Math.max(2, Math.min(width, 78) - textWidth(card.title) - textWidth(card.location));
-  const lines = ["", `${style.bold(style.red(card.title))}${" ".repeat(gap)}${card.location}`];
+  const title = style.bold(style.red(card.title));
+  const gap = Math.min(width, 78) - textWidth(card.title) - textWidth(card.location);
+  const lines =
+    gap < 2 && stream.columns
+      ? ["", title, card.location]
+      : ["", `${title}${" ".repeat(Math.max(2, gap))}${card.location}`];
   lines.push(...sourceLines(source, card.step.instruction.range, style, { context: 1, width }));
   for (const line of card.log) lines.push(`  ${style.dim(truncate(sanitizeLine(line), width - 2))}`);
   if (card.logTotal > card.log.length)

@@ -58,9 +58,23 @@ export class Console implements CommandIo {
     const raw = options.terminal ?? new RawTerminal(options.stdin, options.output);
     this.raw = raw;
     this.interactive = {
-      startShell: (container, shell) => startShell(container, { terminal: raw, ...shell }),
-      run: (container, argv, signal) => runProgram(container, argv, { terminal: raw, signal }),
-      edit: (text, place) => editText(text, { ...place, env: options.env }),
+      startShell: async (container, shellOptions) => {
+        const shell = await startShell(container, { terminal: raw, ...shellOptions });
+        return {
+          run: () => {
+            this.beforeOutput();
+            return shell.run();
+          },
+        };
+      },
+      run: (container, argv, signal) => {
+        this.beforeOutput();
+        return runProgram(container, argv, { terminal: raw, signal });
+      },
+      edit: (text, place) => {
+        this.beforeOutput();
+        return editText(text, { ...place, env: options.env });
+      },
     };
   }
 

@@ -3,7 +3,7 @@ import type { Step } from "../../engine/engine.js";
 import { LineSanitizer, sanitizeLine } from "./sanitize.js";
 import { stepTitle } from "./step-line.js";
 import { formatBytes, formatCount, formatDuration, type Style } from "./style.js";
-import { padEnd, truncate } from "./width.js";
+import { padEnd, textWidth, truncate } from "./width.js";
 
 /** Milliseconds between two drawings. */
 const period = 100;
@@ -35,7 +35,8 @@ export class LiveProgress {
   private readonly activities = new Map<string, { name: string; since: number }>();
   private readonly transfers = new Map<string, { files: number; bytes: number; since: number; done: boolean }>();
   private finished: string[] = [];
-  private drawn = 0;
+  /** The columns of the lines that are drawn. */
+  private drawn: readonly number[] = [];
   private frame = 0;
   private timer: NodeJS.Timeout | undefined;
 
@@ -82,16 +83,14 @@ export class LiveProgress {
       default:
         return;
     }
-    this.timer ??= setTimeout(() => this.draw(), this.drawn === 0 ? 30 : period);
+    this.timer ??= setTimeout(() => this.draw(), this.drawn.length === 0 ? 30 : period);
   }
 
   /** Draws the last state and stops; what still runs is shown as interrupted when `interrupted`. */
   end(interrupted = false): void {
     if (interrupted)
-      for (const { step, since } of this.running.values())
-        this.finished.push(
-          this.stepLine(this.style.symbols.interrupted, step, formatDuration(performance.now() - since)),
-        );
+      for (const running of this.running.values())
+        this.finished.push(this.stepLine(this.style.symbols.interrupted, running.step, elapsed(running)));
     this.running.clear();
     this.activities.clear();
     this.transfers.clear();
@@ -107,7 +106,10 @@ export class LiveProgress {
       this.running.set(step.number, { step, since: performance.now(), outputs, tail: [], layers: new Map() });
       return;
     }
+    const running = this.running.get(step.number);
     this.running.delete(step.number);
+    if (status === "skipped" && running)
+      this.finished.push(this.stepLine(this.style.symbols.interrupted, step, elapsed(running)));
     const { symbols, green, red, dim } = this.style;
     const duration = formatDuration(event.durationMs ?? 0);
     if (status === "cached") this.finished.push(this.stepLine(green(symbols.done), step, dim("cached")));
@@ -135,7 +137,7 @@ export class LiveProgress {
   }
 
   private get titleWidth(): number {
-    return Math.max(12, Math.min(this.width - 12, 66));
+    return Math.max(4, Math.min(this.width - 12, 66));
   }
 
   private stepLine(symbol: string, step: Step, note: string): string {
@@ -145,18 +147,26 @@ export class LiveProgress {
   private draw(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const lines = this.liveLines();
-    const up = this.drawn > 0 ? `\x1b[${String(this.drawn)}A` : "";
+    // A line that goes on in the next one would be left behind.
+    const lines = this.liveLines().map((line) => truncate(line, this.width));
+    const rows = this.drawnRows;
+    const up = rows > 0 ? `\x1b[${String(rows)}A` : "";
     const done = this.finished.map((line) => `${line}\x1b[K\n`).join("");
     const live = lines.map((line) => `${line}\x1b[K\n`).join("");
     this.finished = [];
     this.output.write(`\x1b[?2026h\x1b[?25l${up}\r${done}${live}\x1b[J\x1b[?25h\x1b[?2026l`);
-    this.drawn = lines.length;
+    this.drawn = lines.map((line) => textWidth(line));
     this.frame += 1;
     if (lines.length > 0) {
       this.timer = setTimeout(() => this.draw(), period);
       this.timer.unref();
     }
+  }
+
+  /** Rows that the lines take which are drawn: more than they were where the terminal has become narrower. */
+  private get drawnRows(): number {
+    const columns = this.output.columns ?? 80;
+    return this.drawn.reduce((rows, width) => rows + Math.max(1, Math.ceil(width / columns)), 0);
   }
 
   /** What runs, never more than the terminal has lines. */
@@ -193,4 +203,8 @@ export class LiveProgress {
     const most = Math.max(1, (this.output.rows ?? 24) - 2);
     return lines.length > most ? lines.slice(0, most) : lines;
   }
+}
+
+function elapsed({ since }: Running): string {
+  return formatDuration(performance.now() - since);
 }

@@ -22,7 +22,8 @@ export class PlainProgress {
         break;
       case "step": {
         const { number, instruction } = event.step;
-        if (event.status === "skipped") break;
+        // One that had not begun was never spoken of.
+        if (event.status === "skipped" && !this.titled.has(number)) break;
         if (event.status === "started") this.started.set(number, performance.now());
         if (!this.titled.has(number)) {
           this.titled.add(number);
@@ -84,8 +85,10 @@ export class PlainProgress {
   }
 }
 
-function ending(status: "cached" | "done" | "failed", durationMs: number): string {
+function ending(status: "cached" | "done" | "failed" | "skipped", durationMs: number): string {
   switch (status) {
+    case "skipped":
+      return "STOPPED";
     case "cached":
       return "CACHED";
     case "done":

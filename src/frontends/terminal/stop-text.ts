@@ -19,11 +19,13 @@ export function stopLines(session: DebugSession, stopped: StoppedState, width: n
     at === "after" ? `Stopped at the end, behind step ${number}` : `Stopped before step ${number} ${stageLabel(step)}`;
   const why = note ?? (reason === "pause" ? "paused" : undefined);
   const place = `${dockerfile.file}:${String(step.instruction.range.start.line)}${why === undefined ? "" : `, ${why}`}`;
-  const gap = Math.max(2, Math.min(width, 78) - textWidth(title) - textWidth(place));
+  const gap = Math.min(width, 78) - textWidth(title) - textWidth(place);
   const { range } = step.instruction;
   return [
     "",
-    [tone("bold", title), " ".repeat(gap), place],
+    ...(gap < 2 && width < 78
+      ? [[tone("bold", title)], place]
+      : [[tone("bold", title), " ".repeat(Math.max(2, gap)), place]]),
     ...sourceLines(dockerfile.source, range, { marked: at === "after" ? nowhere : range, context: 2, width }),
   ];
 }

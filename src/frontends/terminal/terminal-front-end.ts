@@ -10,7 +10,9 @@ import { failureCard } from "../../debugger/card.js";
 import { runAtStep } from "../../debugger/run-at-step.js";
 import { endsSession } from "../../debugger/commands/table.js";
 import type { DebugSession } from "../../debugger/session.js";
+import { unsetHint } from "../../debugger/unset-variables.js";
 import type { SessionEvent, SessionResult, StoppedState } from "../../debugger/state.js";
+import type { StepFailure } from "../../engine/engine.js";
 import { CancelledError, DfdebugError } from "../../errors.js";
 import { cardLines } from "./card-text.js";
 import { Console } from "./console.js";
@@ -21,6 +23,7 @@ import { renderLine } from "./render.js";
 import { ScriptConsole } from "./script-console.js";
 import { changeLine, stopLines } from "./stop-text.js";
 import { sanitizeLine } from "./sanitize.js";
+import { WaitingLine } from "./waiting-line.js";
 import { widthOf } from "./width.js";
 import { canRedraw, detectStyle, formatCount, type Environment } from "./style.js";
 
@@ -66,6 +69,8 @@ class TerminalFrontEnd {
   private readonly ahead: ShellAhead | undefined;
   private script: ScriptConsole | undefined;
   private progress: Progress | undefined;
+  /** Undefined where nobody sits there. */
+  private readonly waiting: WaitingLine | undefined;
   /** False while a diagnostic runs: nothing stands between it and its output. */
   private showsProgress = true;
   /** Interrupts the command that runs at a stop. */
@@ -85,6 +90,7 @@ class TerminalFrontEnd {
     if (options.isTerminal) {
       const { stdin, stdout } = options;
       const output = stdout.isTTY ? stdout : stderr;
+      if (canRedraw(output, env)) this.waiting = new WaitingLine(output, detectStyle(output, env));
       this.console = new Console({ stdin, output, env, beforeOutput, hangUp: session.lost });
     }
     if (this.console && options.onFailure === "shell" && !options.watch && !script)
@@ -106,6 +112,10 @@ class TerminalFrontEnd {
         io: this.io(),
         signal: () => this.commandSignal(),
         next: (stopped) => this.nextCommand(stopped),
+        atWork: (isAtWork) => {
+          if (!isAtWork) this.waiting?.end();
+          else if (!this.script) this.waiting?.begin();
+        },
         scriptFailed: (command, error) => this.scriptFailed(command, error),
         atStop: (stopped) => this.atStop(stopped),
       });
@@ -186,6 +196,10 @@ class TerminalFrontEnd {
     }
     if (!this.showsProgress || this.options.progress === "quiet" || event.type === "kept" || event.type === "notKept")
       return;
+    // At a stop that is the engine's work for a look: the waiting line stands for it.
+    const isWork = event.type === "activity" || event.type === "transfer" || event.type === "progress";
+    if (isWork && this.session.state.kind === "stopped") return;
+    this.waiting?.end();
     this.progress ??= this.makeProgress();
     this.progress.take(event);
   }
@@ -199,6 +213,7 @@ class TerminalFrontEnd {
   }
 
   private endProgress(interrupted = false): void {
+    this.waiting?.end();
     this.progress?.end(interrupted);
     // Lines that never change can go on where they were: they know when steps began.
     if (!(this.progress instanceof PlainProgress)) this.progress = undefined;
@@ -208,7 +223,7 @@ class TerminalFrontEnd {
   private async atStop(stopped: StoppedState): Promise<void> {
     const { options } = this;
     this.endProgress();
-    if (stopped.failure) this.showCard(stopped);
+    if (stopped.failure) await this.showCard(stopped.failure, stopped);
     else await this.showStop(stopped);
     for (const command of options.execCommands) await this.diagnose(stopped, command);
     await this.openByItself(stopped);
@@ -245,20 +260,21 @@ class TerminalFrontEnd {
     if (line) await io.print(line);
   }
 
-  private showCard(stopped: StoppedState): void {
-    if (!stopped.failure) return;
+  private async showCard(failure: StepFailure, stopped: StoppedState): Promise<void> {
     const { stderr, env } = this.options;
     // A script's record is on standard output, its stops included.
     const output = this.script ? this.options.stdout : stderr;
     const { attempt, build, logs } = this.session;
     const { dockerfile } = build;
     const instead = attempt?.step === stopped.step ? attempt.instead : undefined;
-    const card = failureCard(stopped.failure, dockerfile.file, { logs, instead });
+    const unset = await unsetHint(build, failure);
+    this.endProgress();
+    const card = failureCard(failure, dockerfile.file, { logs, instead, unset });
     output.write(`${cardLines(card, dockerfile.source, detectStyle(output, env), output).join("\n")}\n`);
   }
 
   private get width(): number {
-    return Math.max(40, widthOf(this.options.stderr));
+    return widthOf(this.options.stderr);
   }
 
   /** `--exec`: the command's output, under a line that names it. */

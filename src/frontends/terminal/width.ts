@@ -1,4 +1,5 @@
 import { unboundedWidth } from "../../debugger/commands/io.js";
+import { wrap } from "../../debugger/format.js";
 
 /** Code points that take two columns: East Asian Wide and Fullwidth (Unicode 15.1, UAX #11) and emoji shown as pictures. */
 const wide: readonly (readonly [number, number])[] = [
@@ -133,26 +134,12 @@ export function widthOf(stream: { readonly columns?: number }): number {
   return stream.columns ? Math.max(20, stream.columns) : unboundedWidth;
 }
 
-/** A plain text in lines of at most `width` columns, broken at blanks where that is possible. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    const longer = line === "" ? word : `${line} ${word}`;
-    if (line !== "" && textWidth(longer) > width) {
-      lines.push(line);
-      line = word;
-    } else line = longer;
-  }
-  return [...lines, line];
-}
-
 /** As `wrap`, for a line of a name and its value, which stand two blanks apart: what follows stands below the value. */
 export function wrapValue(line: string, width: number): string[] {
   const start = /^ *\S.*? {2,}/.exec(line)?.[0].length ?? 0;
   // Where a value has no room beside its name, it is not made to.
   if (start === 0 || width - start < 16) return [truncate(line, width)];
-  const [first = "", ...rest] = wrap(line.slice(start), width - start);
+  const [first = "", ...rest] = wrap(line.slice(start), width - start, textWidth);
   return [line.slice(0, start) + first, ...rest.map((more) => " ".repeat(start) + more)].map((each) =>
     truncate(each, width),
   );

@@ -52,7 +52,19 @@ describe("a fix from the shell", () => {
       ["for f in x y; do touch $f; done", "sh x"],
       "for f in x y; do touch $f; done && sh x",
     ],
-    ["several commands prepare it, together", "sh x", ["ls; touch x", "sh x"], "{ ls; touch x; } && sh x"],
+    ["several commands prepare it, together", "sh x", ["rm y; touch x", "sh x"], "{ rm y; touch x; } && sh x"],
+    ["without what only looks in front of it", "npm ci", ["ls; npm ci --force"], "npm ci --force"],
+    ["without what only looks around it", "make", ["cat x && make -k && ls -l | wc -l"], "make -k"],
+    ["without what only looks in the middle", "make", ["cd y && ls 2>/dev/null; make -k"], "cd y; make -k"],
+    ["without a look that prepared nothing", "sh x", ["ls 2>&1; touch x", "sh x"], "touch x && sh x"],
+    ["a condition is no look", "make", ["test -e x && make -k"], "test -e x && make -k"],
+    ["a quiet grep is a condition", "make", ["grep -q a x && make -k"], "grep -q a x && make -k"],
+    ["what the instruction looks at is its own", "cat x && make", ["cat y && make -k"], "cat y && make -k"],
+    ["a look that writes is none", "make", ["echo a > x; make -k"], "echo a > x; make -k"],
+    ["a search that runs something is no look", "make", ["find . -delete; make -k"], "find . -delete; make -k"],
+    ["a program behind env is none", "make", ["env A=b make -k"], "env A=b make -k"],
+    ["a list with || stays", "make", ["ls || make -k"], "ls || make -k"],
+    ["a compound command stays", "make", ["if true; then ls; make -k; fi"], "if true; then ls; make -k; fi"],
     [
       "one that looks and changes is a change",
       "sh x",
@@ -83,6 +95,12 @@ describe("a fix from the shell", () => {
     expect(offer("<<EOF\nfalse\ntrue\nEOF", "/bin/bash -euo pipefail <<'EOF'\nfalse\ntrue\nEOF")).toEqual({
       kind: "same",
     });
+  });
+
+  it("claims nothing where a look hid how it ended", () => {
+    expect(offer("make", "make -k; ls")).toEqual({ kind: "replace", command: "make -k", isUnproven: true });
+    expect(offer("make", "make; ls")).toBeUndefined();
+    expect(offer("make", "ls; make")).toEqual({ kind: "same" });
   });
 
   it("may stand before the instruction or in its place where it is another program", () => {

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { fixRun, joinedShellText, replaceInstruction, shellText, unifiedDiff } from "../../../src/dockerfile/edit.js";
+import {
+  fixRun,
+  joinedShellText,
+  withLayout,
+  replaceInstruction,
+  shellText,
+  unifiedDiff,
+} from "../../../src/dockerfile/edit.js";
 import { parseDockerfile, parseInstruction } from "../../../src/dockerfile/parse.js";
 
 const run = (text: string) => parseInstruction(text, { file: "Dockerfile" });
@@ -23,6 +30,7 @@ describe("shellText", () => {
 
   test("joins words that a continuation cuts, and leaves quoted blanks alone", () => {
     expect(joinedShellText(run("RUN ec\\\nho 'a \\\n   b'"))).toBe("echo 'a    b'");
+    expect(joinedShellText(run("RUN a\tb 'c\td' e\\\tf\t&& \\\n\tg"))).toBe("a b 'c\td' e\\\tf && g");
   });
 
   test("quotes exec form", () => {
@@ -129,5 +137,18 @@ describe("unifiedDiff", () => {
     expect(unifiedDiff("a\n", "a\n", "f")).toBe("");
     expect(unifiedDiff("", "a\n", "f")).toBe("--- f\n+++ f\n@@ -0,0 +1 @@\n+a\n");
     expect(unifiedDiff("a\nb\n", "a\n", "f")).toBe("--- f\n+++ f\n@@ -1,2 +1 @@\n a\n-b\n");
+  });
+});
+
+describe("withLayout", () => {
+  const long = "RUN --network=none a 1 && \\\n\t# why\n\tb 2 && \\\n\tc 3";
+
+  test("keeps the lines that a whole instruction on one line did not change", () => {
+    expect(withLayout(run(long), "RUN --network=none a 1 && b 22 && c 3", "\\")).toBe(long.replace("b 2", "b 22"));
+  });
+
+  test("takes other flags, another instruction and what cannot be read as they stand", () => {
+    for (const text of ["RUN a 1 && b 2 && c 3", "COPY a b", 'RUN ["a"]', "NO a"])
+      expect(withLayout(run(long), text, "\\")).toBe(text);
   });
 });

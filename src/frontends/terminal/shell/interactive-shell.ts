@@ -53,7 +53,8 @@ export async function startShell(container: StepContainer, options: ShellOptions
   const { shell } = container.environment;
   const script = typed && shellText(typed, shell);
   const { whole, joined } = typed ? typedText(typed, shell) : {};
-  const isTypable = joined !== undefined && joined.length <= longestLine.ash;
+  // A tab that is left belongs to a quoted word.
+  const isTypable = joined !== undefined && joined.length <= longestLine.ash && !joined.includes("\t");
   const launch = await prepareLaunch(container, label, isTypable ? undefined : script);
   const process = await container.exec({
     argv: launch.argv,
@@ -84,6 +85,11 @@ function terminalEnvironment(): string[] {
     const value = globalThis.process.env[name];
     return value === undefined ? [] : [`${name}=${value}`];
   });
+}
+
+/** Typed key by key its lines would run one by one, and its tabs ask for completion. */
+function mustBePasted({ whole, joined }: TypedText): boolean {
+  return whole.includes("\n") || joined?.includes("\t") === true;
 }
 
 class Relay {
@@ -178,7 +184,7 @@ class Relay {
       return;
     }
     // zsh says only behind its prompt that it takes pastes.
-    if (this.kind === "zsh" && !this.takesPaste && this.text?.whole.includes("\n")) {
+    if (this.kind === "zsh" && !this.takesPaste && this.text && mustBePasted(this.text)) {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.typeText(), pastePatience);
     } else this.typeText();
@@ -187,7 +193,7 @@ class Relay {
   /** Types the instruction, once, and gives the keyboard to the shell. */
   private typeText(): void {
     const { text } = this;
-    if (text && this.takesPaste && text.whole.includes("\n")) {
+    if (text && this.takesPaste && mustBePasted(text)) {
       this.text = undefined;
       this.write(Buffer.from(`\x1b[200~${text.whole}\x1b[201~`));
     } else if (text) this.write(Buffer.from(this.takeLine()));
@@ -200,9 +206,9 @@ class Relay {
     this.text = undefined;
     if (!text) return "";
     const { joined, script } = text;
-    return joined !== undefined && (joined.length <= longestLine[this.kind] || script === undefined)
-      ? joined
-      : (script ?? "");
+    if (joined === undefined) return script ?? "";
+    const isTypable = joined.length <= longestLine[this.kind] && (this.edits || !joined.includes("\t"));
+    return isTypable || script === undefined ? joined : script;
   }
 
   /** Remembers a command with its code: from the shell's history line, or from the local editor. */

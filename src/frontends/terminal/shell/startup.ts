@@ -16,11 +16,17 @@ export function startupFile(options: { readonly label: string; readonly options:
   if [ -n "$dfdebug_saved" ]; then export "$dfdebug_name=$dfdebug_value"; fi
 done
 unset dfdebug_name dfdebug_saved dfdebug_value
+dfdebug_end='$'
+while read -r dfdebug_name dfdebug_real dfdebug_user dfdebug_rest; do
+  case $dfdebug_name$dfdebug_user in Uid:0) dfdebug_end='#' ;; esac
+done 2>/dev/null </proc/$$/status
+unset dfdebug_name dfdebug_real dfdebug_user dfdebug_rest
 if [ -n "\${BASH_VERSION-}" ]; then eval ${shellQuote(parts.bash)}
 elif [ -n "\${ZSH_VERSION-}" ]; then eval ${shellQuote(parts.zsh)}
 elif [ -n "\${KSH_VERSION-}" ]; then eval ${shellQuote(parts.ksh)}
 else
 ${plain(label)}fi
+unset dfdebug_end
 `;
 }
 
@@ -68,7 +74,7 @@ PS1=$'%{\\e]133;A\\a%}'"${label} %~ %# "$'%{\\e]133;B\\a%}'
 /** ksh93 and mksh know no marks around what takes no room: the marks stand on a line of their own before the prompt's text. */
 function ksh(label: string): string {
   return `set -o emacs
-PS1=$'\\e]133;D;$?\\a\\e]133;A\\a'"${label} "'$PWD $ '$'\\e]133;B\\a'
+PS1=$'\\e]133;D;$?\\a\\e]133;A\\a'"${label} "'$PWD '"$dfdebug_end "$'\\e]133;B\\a'
 `;
 }
 
@@ -79,8 +85,8 @@ function plain(label: string): string {
   const more = "\x1b]133;A;k=s\x07";
   const input = "\x1b]133;B\x07";
   return `  case $(readlink /proc/$$/exe 2>/dev/null) in
-    *busybox*) PS1='\\[${ended(`;r:$({ history | tail -n ${String(mostLines)} | tr "\\n" "\\036"; } 2>/dev/null)`)}${begin}\\]${label} $PWD $ \\[${input}\\]' ;;
-    *) PS1='${ended("")}${begin}${label} $PWD $ ${input}' PS2='${more}> ${input}' ;;
+    *busybox*) PS1='\\[${ended(`;r:$({ history | tail -n ${String(mostLines)} | tr "\\n" "\\036"; } 2>/dev/null)`)}${begin}\\]${label} $PWD '"$dfdebug_end "'\\[${input}\\]' ;;
+    *) PS1='${ended("")}${begin}${label} $PWD '"$dfdebug_end ${input}" PS2='${more}> ${input}' ;;
   esac
 `;
 }

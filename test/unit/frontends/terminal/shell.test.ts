@@ -50,6 +50,17 @@ function open(shell: { name: string; path: string }, run: string, env: readonly 
 }
 
 describe.each(shells)("a step's shell: $name", (shell) => {
+  it("has tabs typed that do not ask for completion", async () => {
+    await using opened = open(shell, 'RUN touch\ta &&\t\\\n\techo "[\t]"');
+    const { terminal, container, outcome } = opened;
+    await terminal.expect(/step 4 .*[$#%] ./);
+    terminal.type("\r");
+    await terminal.expect(/\[\s+\]\n/);
+    terminal.type("exit\r");
+    expect((await outcome).exitCode).toBe(0);
+    expect(existsSync(join(container.folder, "a"))).toBe(true);
+  });
+
   it("has the instruction typed and not run, and tells the commands with their codes", async () => {
     await using opened = open(shell, 'RUN echo "ran it" > ran');
     const { terminal, container, outcome } = opened;

@@ -234,6 +234,41 @@ describe("the terminal front end", () => {
     expect((await result).status).toBe("built");
   });
 
+  it.each<[string, string, string, string]>([
+    ["beside it", "# mine\n", "the change goes there, too", "Write this change? [y/N] "],
+    ["in the same lines", "RUN fail 5\n", "in the same lines", "Write it over them? [y/N] "],
+  ])("writes a change into a file that was changed %s", async (_name, added, said, question) => {
+    const source = "FROM scratch\nRUN fail 3\n";
+    const path = join(folder, "Dockerfile");
+    writeFileSync(path, source);
+    const { out, keyboard, result } = run(source, { isTerminal: true, path });
+    await out.expect("(dfdebug) ");
+    writeFileSync(path, added.startsWith("#") ? added + source : source.replace("RUN fail 3\n", added));
+    keyboard.type("retry\r");
+    await out.expect("RUN fail 3");
+    keyboard.type("\x15write /a 1\r");
+    await out.expect(said);
+    await out.expect(question);
+    keyboard.type("y\r");
+    await out.expect("What else was changed in it is not in this build");
+    expect((await result).status).toBe("built");
+    expect(readFileSync(path, "utf8")).toBe(`${added.startsWith("#") ? added : ""}FROM scratch\nRUN write /a 1\n`);
+  });
+
+  it("is no shell", async () => {
+    const { result, out } = run(shop, {
+      entry: true,
+      script: scriptOf(["-env | head", "-logs|tail", "-cat /x > y", "print $A|$B", "-ls a; ls b", "q"], {
+        strict: true,
+      }),
+    });
+    await result;
+    const errors = out.text.split("\n").filter((line) => line.startsWith("Error: "));
+    expect(errors).toEqual(
+      ["|", "|", ">", ";"].map((found) => `Error: This prompt is no shell: it does not know ${found}`),
+    );
+  });
+
   it("opens the editor on an instruction with a heredoc, and says at once where there is none", async () => {
     const source = "FROM scratch\nRUN fail 3 <<EOF\na\nEOF\nRUN write /b 1\n";
     writeFileSync(join(folder, "editor"), '#!/bin/sh\nsed -i "s/fail 3/write \\/a/" "$2"\n', { mode: 0o755 });
