@@ -16,8 +16,8 @@ export interface StatusPlan {
   followers(step: Step): readonly Step[];
 }
 
-/** A wait is counted in slices of at most so many milliseconds. */
-const longestSlice = 25;
+/** A wait is counted in this many slices, of 25 milliseconds at least. */
+const waitSlices = 20;
 /** How far the stream may lag behind a call's answer, in milliseconds: for ops that were not seen yet, and for those that began. */
 const unseenLag = 500;
 const begunLag = 5_000;
@@ -95,9 +95,10 @@ export class StatusReader {
   /** Waits until `done` holds, at most `timeoutMs`: the stream lags behind the calls' answers. */
   async until(done: () => boolean, timeoutMs: number): Promise<void> {
     // In slices: what came while this process had no turn is read before the time is up.
+    const longest = Math.max(25, timeoutMs / waitSlices);
     for (let left = timeoutMs; left > 0 && !done() && this.stream;) {
       const since = performance.now();
-      const slice = Math.min(left, longestSlice);
+      const slice = Math.min(left, longest);
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           clearTimeout(timer);
