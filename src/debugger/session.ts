@@ -8,6 +8,7 @@ import { Draft } from "./draft.js";
 import { factsAt } from "./facts.js";
 import { keepSteps } from "./keep-steps.js";
 import { LogBuffer } from "./log-buffer.js";
+import { Moves } from "./moves.js";
 import { Revision } from "./revision.js";
 import { Runner } from "./runner.js";
 import { matchSpec, parseSpec } from "./spec.js";
@@ -22,7 +23,7 @@ import {
   type StopReason,
 } from "./state.js";
 import { StepStatuses } from "./step-statuses.js";
-import { CallStack, lastOfStage, stageToEnter } from "./stepping.js";
+import { CallStack } from "./stepping.js";
 import type { Trial } from "./trial.js";
 
 export interface SessionOptions {
@@ -59,6 +60,7 @@ export class DebugSession implements AsyncDisposable {
   private readonly statuses = new StepStatuses();
   private readonly draft: Draft;
   private readonly advance: Advance;
+  private readonly moves: Moves;
   private readonly revision: Revision;
   private current: SessionState = { kind: "idle" };
 
@@ -72,6 +74,7 @@ export class DebugSession implements AsyncDisposable {
     this.runner = new Runner(build, signal);
     const facts = (position: number) => factsAt(this, position, signal);
     this.advance = new Advance({ build, runner: this.runner, breakpoints, facts });
+    this.moves = new Moves({ build, advance: this.advance, breakpoints, callers });
     this.revision = new Revision({ build, advance: this.advance, breakpoints, callers, draft, signal, statuses });
     this.unsubscribe = build.subscribe((event) => {
       this.runner.take(event);
@@ -158,33 +161,22 @@ export class DebugSession implements AsyncDisposable {
   async next(): Promise<SessionState> {
     const stopped = this.require("stopped", "next");
     if (stopped.at === "after") return this.continue();
-    return this.leaving(stopped, async (here) => {
-      const step = this.stepAt(here);
-      return (await this.advance.over(step)) ?? this.behind(step);
-    });
+    return this.leaving(stopped, (here) => this.moves.over(this.stepAt(here)));
   }
 
   /** Goes into a stage that the step reads, where the session has not stopped yet; else as `next`. */
   async stepIn(): Promise<SessionState> {
     const stopped = this.require("stopped", "step");
-    const inside = stopped.at === "after" ? undefined : stageToEnter(stopped.step, this.build.steps, this.callers);
-    if (!inside) return this.next();
-    return this.leaving(stopped, async (here) => {
-      this.callers.enter(this.stepAt(here), inside);
-      const note = `stage ${inside.stage.label}, which step ${String(here)} reads`;
-      return { kind: "position", position: inside.number, reason: "step", note };
-    });
+    const first = stopped.at === "after" ? undefined : this.moves.stageBehind(stopped.step);
+    if (!first) return this.next();
+    return this.leaving(stopped, async (here) => this.moves.enter(this.stepAt(here), first));
   }
 
   /** Runs to the end of the stage, and back to the step that it was entered from. Breakpoints on the way stop it. */
   async stepOut(): Promise<SessionState> {
     const stopped = this.require("stopped", "stepout");
     if (stopped.at === "after") return this.continue();
-    return this.leaving(stopped, async (here) => {
-      const last = lastOfStage(this.stepAt(here), this.build.steps);
-      const inside = this.breakpoints.positionsFrom(here + 1).filter((one) => one <= last.number);
-      return (await this.advance.toBreakpoint(inside)) ?? (await this.advance.over(last)) ?? this.behind(last);
-    });
+    return this.leaving(stopped, (here) => this.moves.out(this.stepAt(here)));
   }
 
   /** Goes back by steps, at most to the first; nothing runs. */
@@ -192,12 +184,7 @@ export class DebugSession implements AsyncDisposable {
     const stopped = this.require("stopped", "back");
     if (positionOf(stopped) === 1) throw new SessionStateError("back: this is the first step");
     this.callers.clear();
-    return this.leaving(stopped, async (here) => ({
-      kind: "position",
-      position: Math.max(1, here - count),
-      reason: "step",
-      note: "back",
-    }));
+    return this.leaving(stopped, async (here) => this.moves.to(Math.max(1, here - count), "back"));
   }
 
   /** Runs to a place, or goes back to it. Breakpoints on the way forwards stop it. Rejects with UsageError for a bad SPEC. */
@@ -208,12 +195,7 @@ export class DebugSession implements AsyncDisposable {
       throw new UsageError("until takes no condition", { hint: "`tbreak SPEC if COND`, then `continue`." });
     matchSpec(parsed, this.build);
     this.callers.clear();
-    return this.leaving(stopped, async (here) => {
-      const positions = matchSpec(parsed, this.build);
-      const target = positions.find((position) => position > here) ?? positions.at(-1) ?? here;
-      if (target > here) return this.advance.to(target, here + 1, "until");
-      return { kind: "position", position: target, reason: "step", note: "until" };
-    });
+    return this.leaving(stopped, (here) => this.moves.until(parsed, here));
   }
 
   /** Goes to the first step; nothing that is built runs again. */
@@ -310,12 +292,6 @@ export class DebugSession implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.unsubscribe();
     this.listeners.clear();
-  }
-
-  /** Behind a step that ran: where its stage was entered from, else at the next one. */
-  private behind(step: Step): Arrival {
-    const position = this.callers.returnFrom(step, this.build.steps) ?? step.number + 1;
-    return { kind: "position", position, reason: "step" };
   }
 
   /** Runs a command that goes somewhere from a stop: what a retry tried in vain there is put back first. */
