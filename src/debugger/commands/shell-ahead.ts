@@ -1,4 +1,5 @@
 import type { Build, Step } from "../../engine/engine.js";
+import { cancellation } from "../../errors.js";
 import { log } from "../../log.js";
 import type { SessionEvent, StoppedState } from "../state.js";
 import type { InteractiveIo } from "./io.js";
@@ -46,14 +47,26 @@ export class ShellAhead {
     }
   }
 
-  /** The shell of the failure that the session stopped at, which is the caller's from then on; undefined where there is none. */
-  async claim({ failure }: StoppedState): Promise<OpenedShell | undefined> {
-    const begun = failure && this.begun.get(failure.step);
+  /**
+   * The shell of the failure that the session stopped at, which is the caller's from then on; undefined where there is none.
+   * Rejects with the signal's reason when that comes first.
+   */
+  async claim({ failure }: StoppedState, signal?: AbortSignal): Promise<OpenedShell | undefined> {
+    if (!failure) return undefined;
+    const opening = this.begun.get(failure.step)?.opening;
     // A base image's trigger runs on another state than its FROM.
-    if (!begun || failure.trigger) return undefined;
-    clearTimeout(begun.timer);
+    if (!opening || failure.trigger) {
+      this.drop(failure.step);
+      return undefined;
+    }
+    const given = new AbortController();
+    const interrupted = new Promise<never>((_resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(cancellation(signal)), { once: true, signal: given.signal });
+    });
+    const opened = await Promise.race([opening, interrupted]);
+    given.abort();
     this.begun.delete(failure.step);
-    return begun.opening;
+    return opened;
   }
 
   /** Ends what was not claimed: one step's, or all. */

@@ -241,7 +241,7 @@ class TerminalFrontEnd {
     const io = this.io();
     const context = { session, stopped, io, signal: this.commandSignal() };
     try {
-      const ahead = await this.ahead?.claim(stopped);
+      const ahead = await this.ahead?.claim(stopped, context.signal);
       await offerFix(context, await openShell(context, { dirty: false, outside: false }, ahead));
     } catch (error) {
       if (!(error instanceof DfdebugError) || endsSession(error, session)) throw error;

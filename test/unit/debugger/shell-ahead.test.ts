@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { InteractiveIo } from "../../../src/debugger/commands/io.js";
 import { ShellAhead } from "../../../src/debugger/commands/shell-ahead.js";
+import { CancelledError } from "../../../src/errors.js";
 import { DebugSession } from "../../../src/debugger/session.js";
 import type { SessionState } from "../../../src/debugger/state.js";
 import { FakeBuild } from "../../support/fake-engine.js";
@@ -8,9 +9,12 @@ import { FakeBuild } from "../../support/fake-engine.js";
 /** A terminal whose shells only count. */
 class CountingTerminal implements InteractiveIo {
   readonly started: (string | undefined)[] = [];
+  /** What a start waits for. */
+  before: Promise<void> | undefined;
 
   async startShell(_container: unknown, { typed }: { typed: { source: string } | undefined }) {
     this.started.push(typed?.source);
+    await this.before;
     return { run: async () => ({ exitCode: 0, commands: [] }) };
   }
 
@@ -83,7 +87,9 @@ describe("a shell ahead", () => {
     expect(build.openContainers).toBe(0);
     expect(stopped).toMatchObject({ kind: "stopped", step: { number: 4 } });
     expect(stopped.kind === "stopped" && (await ahead.claim(stopped))).toBeUndefined();
-    ahead.drop();
+    // Who opens one by themselves gets no second one later.
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(build.openContainers).toBe(0);
     const run = debugged.session.retry("RUN hold");
     await vi.advanceTimersByTimeAsync(149);
     expect(terminal.started.length).toBe(1);
@@ -114,6 +120,24 @@ describe("a shell ahead", () => {
     await run;
     expect(build.openContainers).toBe(0);
     expect(terminal.started).toEqual(["RUN hold"]);
+  });
+
+  it("is not waited for by who gives up", async () => {
+    const debugged = debug("FROM scratch\nRUN hold; fail 3\n");
+    const { build, ahead } = debugged;
+    let go = (): void => undefined;
+    terminal.before = new Promise((resolve) => (go = resolve));
+    const stopped = await startHolding(debugged, 150);
+    if (stopped.kind !== "stopped") throw new Error("not stopped");
+    const interrupt = new AbortController();
+    const claimed = ahead.claim(stopped, interrupt.signal);
+    interrupt.abort(new CancelledError());
+    await expect(claimed).rejects.toThrow(CancelledError);
+    ahead.drop();
+    expect(build.openContainers).toBe(1);
+    go();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(build.openContainers).toBe(0);
   });
 
   it("that cannot be opened is none", async () => {
