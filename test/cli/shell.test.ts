@@ -174,7 +174,7 @@ describeEngines("a failing step in a terminal", (engine) => {
     expect(docker(engine, "run", "--rm", "dfdebug-test/saved", "cat", "/file")).toBe("content");
     docker(engine, "rmi", "-f", "dfdebug-test/saved");
     terminal.type("help retry\r");
-    await terminal.expect("runs as a real step");
+    await terminal.expect(/runs\s+as a real step/);
     terminal.type("nonsense\r");
     await terminal.expect("Unknown command: nonsense");
     terminal.type("quit\r");
@@ -207,7 +207,7 @@ describeEngines("a failing step in a terminal", (engine) => {
     );
     writeFileSync(join(folder, ".dockerignore"), "*\n");
     await using terminal = new Terminal(engine, ["build", "."], folder, { DFDEBUG_LOG: log });
-    await terminal.expect("step 4 / $ sleep 2; exit 5", 60);
+    await terminal.expect("step 4 / # sleep 2; exit 5", 60);
     const lines = readFileSync(log, "utf8").split("\n");
     const at = (text: string): number => lines.findIndex((line) => line.includes(text));
     expect(at("session: shell started ahead step=2")).toBeGreaterThan(0);
