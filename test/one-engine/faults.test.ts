@@ -27,25 +27,33 @@ describe("dfdebug build where things go wrong", () => {
   const build = (...args: string[]): Promise<Run> => dfdebug(engine, ["build", ...args, "."], { cwd: folder });
 
   it("leaves nothing running when it is killed at any moment, and goes on from the cache", async () => {
-    // Unlike any other step, so that what runs of it can be told from the rest of the machine.
+    // Unlike any other step, so that what runs of it can be told from the rest of the machine. Each build has its own: one that
+    // takes up a step while the engine stops it for another can wait for ever on 20.10, docker's build too.
     const mark = `${String(process.pid)}${String(Date.now() % 100000)}`;
-    write("Dockerfile", `FROM busybox:latest\nRUN echo ${mark} > /kept\nRUN sleep 3${mark}\n`);
+    const dockerfile = (build: number): string =>
+      `FROM busybox:latest\nRUN echo ${mark}${String(build)} > /kept\nRUN sleep 3${mark}${String(build)}\n`;
     const temporary = mkdtempSync(join(tmpdir(), "dfdebug-faults-"));
     const env = { TMPDIR: temporary };
-    for (const moment of [0, 200, 400, 1200]) {
+    const moments = [0, 200, 400, 1200];
+    for (const [build, moment] of moments.entries()) {
+      write("Dockerfile", dockerfile(build));
       const run = startDfdebug(engine, ["build", "."], { cwd: folder, env });
       await Promise.race([sleep(moment), run.ended]);
       run.child.kill("SIGKILL");
       await run.ended;
     }
     // One is certain to be killed in the middle of the step.
+    write("Dockerfile", dockerfile(moments.length));
     const last = startDfdebug(engine, ["build", "--progress=plain", "."], { cwd: folder, env });
     await last.expect(/RUN sleep/);
     last.child.kill("SIGKILL");
     await last.ended;
-    while (runs(`sleep 3${mark}`)) await sleep(50);
+    while (runs(`sleep 3${mark}[0-9]`)) await sleep(50);
     expect(docker(engine, "ps", "-aq", "--filter", "label=dev.dfdebug.session")).toBe("");
-    write("Dockerfile", `FROM busybox:latest\nRUN echo ${mark} > /kept\nRUN cat /kept; exit 1\n`);
+    write(
+      "Dockerfile",
+      `FROM busybox:latest\nRUN echo ${mark}${String(moments.length)} > /kept\nRUN cat /kept; exit 1\n`,
+    );
     // What is younger could be just being made.
     for (const left of readdirSync(temporary)) utimesSync(join(temporary, left), 1, 1);
     const next = await dfdebug(engine, ["build", "."], { cwd: folder, env });

@@ -36,7 +36,7 @@ export function dfdebug(
 /** dfdebug while it runs, without a terminal and with standard input closed. */
 export interface RunningDfdebug {
   readonly child: ChildProcess;
-  /** Waits until standard error so far matches; rejects when the program ends before. */
+  /** Waits until standard error so far matches; rejects when the program ends before, or says nothing like it for a minute. */
   expect(pattern: RegExp): Promise<void>;
   readonly ended: Promise<Run>;
 }
@@ -61,8 +61,11 @@ export function startDfdebug(
     ended,
     expect: (pattern) =>
       new Promise((resolve, reject) => {
+        const late = setTimeout(() => reject(new Error(`no ${String(pattern)} in 60 s: ${output.stderr}`)), 60_000);
         const look = (): void => {
-          if (pattern.test(output.stderr)) resolve();
+          if (!pattern.test(output.stderr)) return;
+          clearTimeout(late);
+          resolve();
         };
         child.stderr.on("data", look);
         look();
