@@ -42,6 +42,16 @@ describeEngines("dfdebug build without a terminal", (engine) => {
     expect(run.stderr).not.toContain("echo never\n#4");
   });
 
+  it("reports a failing instruction of any length", async () => {
+    // What the engine says of it is longer than Node takes.
+    write("Dockerfile", `FROM busybox:latest\nRUN : ${"long ".repeat(8_000)}; exit 7\n`);
+    const run = await build("--exec", "echo state");
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain("Step 2/2 failed");
+    expect(run.stderr).toContain("exit code 7");
+    expect(run.stdout).toBe("state\n");
+  });
+
   it("runs diagnostics at the failing step, in its environment", async () => {
     write(
       "Dockerfile",

@@ -9,6 +9,7 @@ import { TempFolder } from "../../temp-folder.js";
 import { ControlClient } from "./gen/control.js";
 import { LLBBridgeClient } from "./gen/gateway.js";
 import { callError } from "./failures.js";
+import { HeaderGuard, PlainHeaders } from "./header-guard.js";
 
 /** What BuildKit needs of the Docker engine: sockets that speak HTTP/2 after an upgrade. */
 export interface EngineTransport {
@@ -68,7 +69,7 @@ export class BuildkitConnection implements AsyncDisposable {
         engine.on("error", () => local.destroy());
         engine.on("close", () => local.destroy());
         local.on("close", () => engine.destroy());
-        local.pipe(engine).pipe(local);
+        local.pipe(new PlainHeaders()).pipe(engine).pipe(new HeaderGuard()).pipe(local);
         void folder[Symbol.asyncDispose]();
       });
       lifetime.defer(() => {
