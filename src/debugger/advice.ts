@@ -32,10 +32,14 @@ function runs(step: Step, command: string): boolean {
 const rules: readonly Rule[] = [
   {
     pattern: /exec: "([^"]+)": (?:stat [^:]+: no such file or directory|executable file not found)/,
-    advice: ([, program]) =>
-      /(?:^|\/)(?:sh|bash|ash)$/.test(program ?? "")
-        ? "This stage has no shell: run commands in a stage that has one and COPY --from it, or use exec form with a program that is there."
-        : `There is no ${program ?? "such program"} in this stage: COPY it in before, or check the path.`,
+    advice: ([, program = "such program"], step) => {
+      if (program === "/bin/sh")
+        return "This stage has no shell: run commands in a stage that has one and COPY --from it, or use exec form with a program that is there.";
+      // The instruction does not name it: SHELL does.
+      if (/(?:^|\/)(?:ba|a|da|z|k)?sh$/.test(program) && !runs(step, program))
+        return `SHELL asks for ${program}, which is not in this stage: install it before, or write SHELL ["/bin/sh", "-c"] where that is there.`;
+      return `There is no ${program} in this stage: COPY it in before, or check the path.`;
+    },
   },
   {
     pattern: /no SSH key "([^"]*)" forwarded|unset ssh forward key (\S+)/i,
@@ -159,7 +163,14 @@ const rules: readonly Rule[] = [
     advice: () => "There is no sudo in images: RUN is root until USER says otherwise.",
   },
   {
-    pattern: /(?:sh|bash)(?:: line \d+|: \d+)?: (\S+): not found|(\S+): command not found/,
+    pattern: /: \[\S*: (?:command )?not found/,
+    advice: (_match, { instruction }) =>
+      /^\w+\s+\[\s*'/.test(instruction.text)
+        ? "Single quotes make no JSON list: this was run by the shell. Exec form takes double quotes."
+        : undefined,
+  },
+  {
+    pattern: /(?:sh|bash)(?:: line \d+|: \d+)?: (?!\[)(\S+): not found|(?<![^\s:])(?!\[)([^\s:]+): command not found/,
     advice: (match) => `${match[1] ?? match[2] ?? "The command"} is not installed in this stage, or not on its PATH.`,
   },
   {

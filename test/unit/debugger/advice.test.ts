@@ -21,6 +21,16 @@ describe("advice", () => {
     ["--network=none curl x", "curl: (6) Could not resolve host: x", "--network=none"],
     ["x", "write error: No space left on device", "disk is full"],
     ["git clone x", "Host key verification failed.", "--mount=type=ssh"],
+    ["['ls']", "/bin/sh: [ls]: not found", "takes double quotes"],
+    ["lss", "/bin/sh: lss: not found", "lss is not installed"],
+    ["lss", "/bin/bash: line 1: lss: command not found", "lss is not installed"],
+    ["ls", 'exec: "/bin/sh": stat /bin/sh: no such file or directory', "has no shell"],
+    ["ls", 'exec: "/bin/bash": stat /bin/bash: no such file or directory', "SHELL asks for /bin/bash"],
+    [
+      '["/bin/bash", "-c", "ls"]',
+      'exec: "/bin/bash": stat /bin/bash: no such file or directory',
+      "There is no /bin/bash",
+    ],
     ["sudo x", "/bin/sh: 1: sudo: not found", "no sudo"],
     ["set -o pipefail", "/bin/sh: 1: set: Illegal option -o pipefail", "SHELL"],
   ])("%s: %s", (run, line, expected) => {
