@@ -106,6 +106,7 @@ function copyLines(copy: CopyDiagnosis): string[] {
     lines.push(`It exists, but ${file}:${String(line)} leaves it out: ${pattern}`);
     lines.push(`Remove that line, or add !${copy.pattern.replace(/^(\.?\/)+/, "")} below it.`);
   }
+  if (copy.isThereNow) lines.push("It is there now, and nothing leaves it out: reload reads the context again.");
   if (copy.near.length > 0) lines.push(`Did you mean ${copy.near.join(" or ")}?`);
   return lines;
 }

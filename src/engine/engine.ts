@@ -180,6 +180,8 @@ export interface CopyDiagnosis {
   readonly near: readonly string[];
   /** The .dockerignore line that left it out. */
   readonly excludedBy: { readonly file: string; readonly line: number; readonly pattern: string } | undefined;
+  /** It has come to the context, or nothing leaves it out any more, since the context was read. */
+  readonly isThereNow?: boolean;
 }
 
 /** A path's metadata. */

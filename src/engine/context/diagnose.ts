@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { posix } from "node:path";
 import type { CopyDiagnosis } from "../engine.js";
 import { pathText } from "./byte-path.js";
@@ -18,15 +18,18 @@ export async function diagnoseCopy(input: {
   pattern: string;
   contextDir: string;
   dockerfilePath: string | undefined;
-}): Promise<Pick<CopyDiagnosis, "near" | "excludedBy">> {
+}): Promise<Pick<CopyDiagnosis, "near" | "excludedBy" | "isThereNow">> {
   const { contextDir } = input;
   const wanted = posix.join("/", input.pattern).slice(1).replace(/\/$/, "");
   try {
     const ignore = await dockerignoreFor(contextDir, input.dockerfilePath);
-    for (const path of matchesOnDisk(contextDir, wanted)) {
+    const matches = matchesOnDisk(contextDir, wanted);
+    for (const path of matches) {
       const excludedBy = explainExclusion(path, ignore);
       if (excludedBy) return { near: [], excludedBy };
     }
+    if (matches.some((path) => isInside(contextDir, path)))
+      return { near: [], excludedBy: undefined, isThereNow: true };
     const exclude = ignore.map(({ pattern }) => pattern);
     return { near: nearestNames(wanted, firstPaths(contextDir, exclude)), excludedBy: undefined };
   } catch {
@@ -52,6 +55,11 @@ function matchesOnDisk(root: string, pattern: string): string[] {
   return firstPaths(root, [])
     .filter((path) => wanted.matches(path))
     .slice(0, 10);
+}
+
+/** Whether a path of a context leads to nothing outside of it. */
+function isInside(root: string, path: string): boolean {
+  return realpathSync(posix.join(root, path)) === posix.join(realpathSync(root), path);
 }
 
 /** Names that people may have meant, best first, at most three: other case, other folder, other ending, a typing error. */

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -101,6 +101,13 @@ describe("with a context", () => {
     ["scr", "src"],
   ])("%j: %j is near", async (wanted, near) => {
     expect((await diagnose(wanted)).near[0]).toBe(near);
+  });
+
+  test("what has come since the context was read is told of", async () => {
+    expect(await diagnose("src/index.ts")).toEqual({ near: [], excludedBy: undefined, isThereNow: true });
+    symlinkSync("/etc/hostname", join(root, "outside"));
+    expect((await diagnose("outside")).isThereNow).toBeUndefined();
+    rmSync(join(root, "outside"));
   });
 
   test("nothing is suggested for what is like nothing", async () => {
