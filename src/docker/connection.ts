@@ -237,13 +237,16 @@ async function send(
       path: what.path,
       headers: {
         Host: "docker",
-        Connection: "close",
+        // An engine that is told to close reads no further than it needs for its answer: an archive's padding, still on its
+        // way then, would fail with EPIPE before the answer is read. Else it reads the rest first (net/http, up to 256 KiB).
+        Connection: body === undefined ? "close" : "keep-alive",
         ...(json === undefined ? {} : { "Content-Type": "application/json" }),
         ...what.headers,
       },
       ...(options.signal ? { signal: options.signal } : {}),
     });
     request.once("response", resolve);
+    request.once("close", () => socket.destroy());
     request.once("error", (error) => {
       socket.destroy();
       reject(options.signal?.aborted ? cancellation(options.signal) : dialError(error, endpoint));

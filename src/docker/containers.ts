@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type Dockerode from "dockerode";
-import { EngineError, DfdebugError } from "../errors.js";
+import { DfdebugError } from "../errors.js";
 import { orUndefined } from "./absent.js";
 import { readJson, type DockerConnection } from "./connection.js";
 import { PreparedExec, noDetachKeys, type ExecSpec } from "./exec.js";
@@ -90,13 +90,7 @@ export class Containers {
   /** Unpacks a tar archive in a container's folder, running or not. */
   async putArchive(id: string, folder: string, archive: Buffer): Promise<void> {
     const headers = { "Content-Type": "application/x-tar" };
-    const put = (): Promise<unknown> =>
-      this.connection.json("PUT", `/containers/${id}/archive`, { query: { path: folder }, headers, body: archive });
-    await put().catch((error: unknown) => {
-      // A busy engine has been seen to close the connection unanswered: what can be repeated is (RFC 9110, 9.2.2).
-      if (!(error instanceof EngineError) || error.code !== "ENGINE_LOST") throw error;
-      return put();
-    });
+    await this.connection.json("PUT", `/containers/${id}/archive`, { query: { path: folder }, headers, body: archive });
   }
 
   /** A small file's bytes, read into memory; undefined where it is not there, or no file. Follows no symlink. */
