@@ -106,8 +106,10 @@ class VariableReader {
       this.at += 1;
       this.commands("`");
     } else if (!isQuoted && character === "'") this.singleQuotes(1, /'/g);
-    else if (!isQuoted && character === '"') this.doubleQuotes();
-    else {
+    else if (!isQuoted && character === '"') {
+      this.at += 1;
+      this.rest('"', true);
+    } else {
       if (!isQuoted && /^<<(?!<)/.test(this.text.slice(this.at, this.at + 3))) this.isOpaque = true;
       this.at += !isQuoted && this.text.startsWith("<<<", this.at) ? 3 : 1;
     }
@@ -119,15 +121,15 @@ class VariableReader {
     else this.isOpaque = true;
   }
 
-  private doubleQuotes(): void {
-    this.at += 1;
+  /** The rest of a quoted text or an expansion, to its end, which is taken. */
+  private rest(end: string, isQuoted: boolean): void {
     while (this.at < this.text.length && !this.isOpaque) {
       const character = this.text[this.at] ?? "";
-      if (character === '"') {
+      if (character === end) {
         this.at += 1;
         return;
       }
-      this.piece(character, true);
+      this.piece(character, isQuoted);
     }
     this.isOpaque = true;
   }
@@ -167,15 +169,7 @@ class VariableReader {
       if (operator?.endsWith("=")) this.set.add(name);
     }
     this.at += head.length;
-    while (this.at < this.text.length && !this.isOpaque) {
-      const character = this.text[this.at] ?? "";
-      if (character === "}") {
-        this.at += 1;
-        return;
-      }
-      this.piece(character, false);
-    }
-    this.isOpaque = true;
+    this.rest("}", false);
   }
 
   private use(name: string): void {

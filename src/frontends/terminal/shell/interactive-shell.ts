@@ -67,8 +67,10 @@ export async function startShell(container: StepContainer, options: ShellOptions
   return { run: async () => ({ exitCode: await relay.run(), commands: relay.commands }) };
 }
 
-/** Runs a program with the terminal as its own until it ends; its exit code. Rejects with
- * ContainerError when it cannot be started, EngineError when the engine is lost. */
+/**
+ * Runs a program with the terminal as its own until it ends; its exit code. Rejects with ContainerError when it cannot be
+ * started, EngineError when the engine is lost.
+ */
 export async function runProgram(
   container: StepContainer,
   argv: readonly string[],
