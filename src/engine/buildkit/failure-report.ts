@@ -63,9 +63,11 @@ function triggerInstruction({ name }: Vertex): Instruction | undefined {
 
 function dirtyOf(error: CallError, capabilities: EngineCapabilities): StepFailure["dirty"] {
   if (error.solve?.mountIDs.some((id) => id !== "")) return { available: true };
-  const reason = capabilities.dirtyState
-    ? "the step failed before it changed anything"
-    : "this engine does not keep what a failed step left (Docker Engine 23.0 and later do)";
+  const reason = !capabilities.dirtyState
+    ? "this engine does not keep what a failed step left (Docker Engine 23.0 and later do)"
+    : error.vertex === undefined
+      ? "the engine's report is longer than can be received, for the instruction is in it several times"
+      : "the step failed before it changed anything";
   return { available: false, reason };
 }
 

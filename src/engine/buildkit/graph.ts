@@ -83,9 +83,14 @@ export class BuildGraph {
     }
   }
 
+  /** The definition of the result. It has no source map: with that a failure comes back with the whole Dockerfile in it. */
+  toResult(): Definition {
+    return { ...this.definition, Source: undefined };
+  }
+
   /**
-   * The definition of everything up to one edge, to be solved by itself. Stepping sends many: it has no source map, which
-   * only the engine's error texts would use, and nothing said about ops that the engine has from an earlier one.
+   * The definition of everything up to one edge, to be solved by itself. Stepping sends many: as `toResult` it has no source
+   * map, and nothing said about ops that the engine has from an earlier one.
    */
   upTo(target: Edge, isKnown: (digest: string) => boolean = () => false): Definition {
     const kept = new Set<string>();

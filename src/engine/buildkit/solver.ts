@@ -77,7 +77,7 @@ export class Solver {
     const whole = graph.result?.digest === edge.digest && graph.result.index === edge.index;
     try {
       const id = await this.solveDefinition(
-        whole ? graph.definition : graph.upTo(edge, (digest) => this.known.has(digest)),
+        whole ? graph.toResult() : graph.upTo(edge, (digest) => this.known.has(digest)),
         signal,
       );
       this.solved.set(key, id);
