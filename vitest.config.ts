@@ -11,6 +11,8 @@ const onEngines = ["engine", "cli", "one-engine"].map((name) => ({
     fileParallelism: false,
     // Where a file says that its tests can run beside each other: two cores have no use for more.
     maxConcurrency: 2,
+    // A terminal and an engine on a loaded machine: a test that fails is run once more, and scripts/test.mjs names it.
+    retry: 1,
   },
 }));
 

@@ -21,6 +21,8 @@ const inCi = process.env.CI === "true";
 
 let passed = 0;
 let failed = 0;
+/** Tests that passed at their second try only: each is a fault of the test or of ours, to be looked at. */
+const flaky = [];
 /** What runs now, to be ended when we are. */
 const running = new Set();
 let interrupted = false;
@@ -85,6 +87,9 @@ async function vitest(project, { env, engine } = {}) {
       console.log(`${result.numPendingTests} tests were skipped: that is a failure`);
       failed += result.numPendingTests;
     }
+    for (const test of result.testResults.flatMap(({ assertionResults }) => assertionResults))
+      if (test.status === "passed" && test.failureMessages?.length > 0)
+        flaky.push(`${title}: ${test.fullName}\n    ${test.failureMessages[0].slice(0, 2000)}`);
     if (!good && result.numFailedTests === 0) failed += 1;
   } catch {
     failed += 1;
@@ -157,5 +162,6 @@ try {
   for (const name of started.reverse()) await stopEngine(name);
 }
 
+for (const text of flaky) console.log(`flaky: passed at its second try: ${text}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

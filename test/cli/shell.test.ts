@@ -216,7 +216,8 @@ describeEngines("a failing step in a terminal", (engine) => {
     expect(at("session: shell started ahead step=4")).toBeLessThan(at("buildkit: step failed"));
     // It has its keyboard and the terminal's size.
     terminal.resize(90, 20);
-    terminal.type("\x15stty size; cat /one; false\r");
+    // What is typed may come before the size, which goes another way.
+    terminal.type("\x15until stty size | grep '20 90'; do sleep 0.1; done; cat /one; false\r");
     await terminal.expect(`20 90\n${unique}\n`);
     terminal.type("exit 3\r");
     await terminal.expect("(dfdebug) ");
