@@ -114,4 +114,22 @@ COPY --from=tools /tool /
     expect(statuses(events, 4)).toEqual(["started", "skipped"]);
     expect(statuses(events, 5)).not.toContain("started");
   });
+
+  // BuildKit calls all that such a COPY stands on cached, and may fail to stop a step that is just starting.
+  it("is reported while a step beside it runs, which is not called cached", async () => {
+    writeFileSync(
+      join(folder, "Dockerfile"),
+      `FROM busybox:latest AS slow
+RUN echo ${id}; sleep 300
+FROM busybox:latest
+COPY --from=slow / /slow
+COPY missing /
+`,
+    );
+    const { run, events } = await build([]);
+    expect(run.code).toBe(1);
+    expect(statuses(events, 2)).toEqual(["started", "skipped"]);
+    expect(statuses(events, 4)).toEqual(["skipped"]);
+    expect(statuses(events, 5)).toEqual(["started", "failed"]);
+  });
 });

@@ -123,7 +123,7 @@ export class BuildkitBuild implements Build {
     this.prepareForFailure();
     this.finishEmptyBases();
     this.parts.status.forgetFailures();
-    const solved = await this.solveStep(this.planned.graph.result, options.signal);
+    const solved = await this.solveSteps(this.steps, this.planned.graph.result, options.signal);
     if (solved.status === "failed") {
       const failure = await this.report(solved, undefined, options.signal);
       this.parts.status.skip(this.steps);
@@ -139,7 +139,7 @@ export class BuildkitBuild implements Build {
     this.prepareForFailure();
     this.finishEmptyBases();
     this.parts.status.forgetFailures();
-    const solved = await this.solveStep(this.planned.place(step).after, options.signal);
+    const solved = await this.solveSteps(steps, this.planned.place(step).after, options.signal);
     if (solved.status === "failed")
       return { status: "failed", failure: await this.report(solved, step, options.signal) };
     const status = await this.ends.settle(steps, (one) => this.opOf(one), performance.now() - started);
@@ -330,9 +330,16 @@ export class BuildkitBuild implements Build {
     await this.reopening;
   }
 
-  private async solveStep(edge: Edge | undefined, signal?: AbortSignal): Promise<SolvedState | SolvedFailure> {
+  private async solveSteps(
+    steps: readonly Step[],
+    edge: Edge | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<SolvedState | SolvedFailure> {
+    const { solver } = this.solve;
     try {
-      return await this.solve.solver.solve(edge, this.planned.graph, signal);
+      return await this.failures.answered(steps, this.planned, signal, (either) =>
+        solver.solve(edge, this.planned.graph, either),
+      );
     } catch (error) {
       if (error instanceof CancelledError) this.failures.noteStop();
       throw error;

@@ -165,6 +165,7 @@ export class StatusReader {
   }
 
   private vertex(vertex: Vertex): void {
+    if (isOnlyNamed(vertex)) return;
     const durationMs = vertex.completed ? milliseconds(vertex.completed) - milliseconds(vertex.started) : 0;
     if (vertex.completed) this.ends.set(vertex.digest, { cached: vertex.cached, error: vertex.error });
     const steps = this.plan?.stepsOf(vertex.digest) ?? [];
@@ -238,6 +239,14 @@ export class StatusReader {
   private wake(): void {
     for (const waiter of [...this.waiters]) waiter();
   }
+}
+
+/**
+ * When an op's cache key fails (a COPY that finds nothing), BuildKit calls all that it stands on cached, in no time at all,
+ * whatever is the case: a step that runs, and one that never ran. An op that is loaded from the cache ends later than it began.
+ */
+function isOnlyNamed({ cached, started, completed }: Vertex): boolean {
+  return cached && started !== undefined && started.seconds === completed?.seconds && started.nanos === completed.nanos;
 }
 
 /** A vertex that was stopped because another one failed; BuildKit says it only in words. */

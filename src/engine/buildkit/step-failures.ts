@@ -1,7 +1,8 @@
+import { status as grpcStatus } from "@grpc/grpc-js";
 import { ContainerError } from "../../errors.js";
 import { log } from "../../log.js";
 import type { BuildRequest, EngineCapabilities, Step, StepFailure } from "../engine.js";
-import type { CallError } from "./failures.js";
+import { CallError } from "./failures.js";
 import { describeFailure } from "./failure-report.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { SolvedFailure } from "./solver.js";
@@ -19,6 +20,11 @@ export interface FailureContext {
   readonly wanted: Step | undefined;
   readonly signal: AbortSignal | undefined;
 }
+
+/** Milliseconds after which a failure in the stream is no longer looked for. */
+const longestSolve = 24 * 3_600_000;
+/** Milliseconds that the engine has to stop what runs beside a failed step, and to answer. */
+const longestStop = 1_000;
 
 /** Whose failure it is, and the op that failed. */
 interface Blamed {
@@ -84,6 +90,45 @@ export class StepFailures {
     this.forgetPlan();
     this.keptByEngine.clear();
     this.hasStops = false;
+  }
+
+  /**
+   * What a solve of these steps comes to. The engine answers a failure when all steps beside the failed one have ended, and
+   * it does not always succeed in stopping those that are just starting. For a step that leaves nothing to look into, which
+   * the stream says failed, the answer is not waited for.
+   */
+  async answered<T>(
+    steps: readonly Step[],
+    planned: PlannedGraph,
+    signal: AbortSignal | undefined,
+    solve: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T | SolvedFailure> {
+    const abandon = new AbortController();
+    let isAnswered = false;
+    const digests = steps
+      .map((step) => planned.place(step).vertex)
+      .filter((vertex) => vertex?.op.op?.$case === "file")
+      .map((vertex) => vertex?.digest ?? "");
+    const told = async (): Promise<T | SolvedFailure> => {
+      const { status } = this;
+      const failed = (): string | undefined => status.failed().find((digest) => digests.includes(digest));
+      await status.until(() => isAnswered || failed() !== undefined, longestSolve);
+      if (failed() !== undefined) await status.until(() => isAnswered, longestStop);
+      const digest = isAnswered ? undefined : failed();
+      if (digest === undefined) return answer;
+      log("buildkit", "failure taken from the stream");
+      this.noteStop();
+      const error = new CallError(status.ended(digest)?.error ?? "", { code: grpcStatus.UNKNOWN, vertex: digest });
+      return { status: "failed", error };
+    };
+    const answer = solve(signal ? AbortSignal.any([signal, abandon.signal]) : abandon.signal).finally(() => {
+      isAnswered = true;
+    });
+    try {
+      return await Promise.race(digests.length > 0 ? [answer, told()] : [answer]);
+    } finally {
+      abandon.abort();
+    }
   }
 
   /** Notes and describes the failure of a solve; undefined where it is none of a step. */
