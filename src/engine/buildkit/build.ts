@@ -24,13 +24,13 @@ import { compareStates, type MountableState } from "./compare.js";
 import type { BuildkitConnection } from "./connection.js";
 import { DirtyState } from "./dirty-state.js";
 import { exportState } from "./export.js";
-import { CallError } from "./failures.js";
 import { planError } from "./failure-report.js";
 import type { Result } from "./gen/gateway.js";
 import type { Edge } from "./graph.js";
 import { GatewayContainer } from "./container.js";
 import { containerSpec, dirtyRootId, requireShared, ToolboxMounter } from "./environment.js";
-import { planGraph, type PlannedGraph, type StateSource } from "./planned-graph.js";
+import type { PlannedGraph, StateSource } from "./planned-graph.js";
+import { keptSteps, Planner } from "./planner.js";
 import type { AskedRegistries } from "./registry-failure.js";
 import type { OpenSolve } from "./open-solve.js";
 import type { SolvedFailure, SolvedState } from "./solver.js";
@@ -67,20 +67,18 @@ export class BuildkitBuild implements Build {
   private readonly parts: BuildParts;
   private readonly failures: StepFailures;
   private readonly ends: StepEnds;
+  private readonly planner: Planner;
   private solve: OpenSolve;
   private toolbox: ToolboxMounter;
   private planned: PlannedGraph;
-  /** How often the build was planned; later plans ask for their files under new names. */
-  private plans = 1;
-  /** How often the context changed on disk. */
-  private contextVersion = 0;
   private finished = false;
   private prepares = false;
   private reopening: Promise<void> | undefined;
 
-  private constructor(parts: BuildParts, planned: PlannedGraph) {
+  private constructor(parts: BuildParts, planner: Planner, planned: PlannedGraph) {
     this.parts = parts;
     this.solve = parts.solve;
+    this.planner = planner;
     this.planned = planned;
     this.failures = new StepFailures(parts.status);
     this.ends = new StepEnds(parts.status);
@@ -90,7 +88,8 @@ export class BuildkitBuild implements Build {
 
   /** Plans the build: runs the frontend, which reads the Dockerfile and the base images' configurations. */
   static async plan(parts: BuildParts, signal: AbortSignal | undefined): Promise<BuildkitBuild> {
-    return new BuildkitBuild(parts, await solvePlan(parts, parts.solve, parts.request.dockerfile, 1, signal));
+    const planner = new Planner(parts);
+    return new BuildkitBuild(parts, planner, await planner.first(parts.solve.solver, parts.request.dockerfile, signal));
   }
 
   get dockerfile(): Dockerfile {
@@ -154,14 +153,10 @@ export class BuildkitBuild implements Build {
 
   async replan(source: string, options: { signal?: AbortSignal; contextChanged?: boolean }): Promise<void> {
     const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
-    if (options.contextChanged) await this.parts.session.readDockerignoreAgain();
-    const asked = await solvePlan(this.parts, this.solve, dockerfile, this.plans + 1, options.signal);
-    this.plans += 1;
-    if (options.contextChanged) this.contextVersion += 1;
-    const planned = this.contextVersion === 0 ? asked : asked.readingAgain(this.contextVersion);
+    const planned = await this.planner.again(this.solve.solver, dockerfile, options);
     this.failures.forgetPlan();
     const kept = keptSteps(this.planned, planned, (one) => this.isBuilt(one));
-    this.planned = this.rebuilding(planned, (next) => kept.has(next.number));
+    this.planned = this.planner.rebuilding(planned, (next) => kept.has(next.number));
     this.parts.status.setPlan(this.planned, kept);
     this.parts.emitter.emit({ type: "plan", dockerfile: this.dockerfile, steps: this.steps });
   }
@@ -305,12 +300,6 @@ export class BuildkitBuild implements Build {
     return { solver, metadata, bridge: this.parts.connection.bridge };
   }
 
-  /** What --no-cache asks for, of the steps that are not built yet. */
-  private rebuilding(planned: PlannedGraph, isBuilt: (step: Step) => boolean): PlannedGraph {
-    const { noCache, noCacheFilter } = this.parts.request;
-    return planned.rebuilding((step) => !isBuilt(step) && (noCache || noCacheFilter.includes(step.stage.label)));
-  }
-
   /**
    * What failed is to run again: BuildKit keeps a failure, and gives it to all equal work, as long as the solve is open. A
    * context that came on standard input cannot be sent a second time: there a failure stays.
@@ -353,31 +342,7 @@ export class BuildkitBuild implements Build {
     await this.solve.solver.ping();
     this.failures.forgetAll();
     this.toolbox = this.toolbox.in(this.solve.solver);
-    this.planned = this.rebuilding(this.planned, (step) => this.isBuilt(step));
+    this.planned = this.planner.rebuilding(this.planned, (step) => this.isBuilt(step));
     this.prepares = false;
-  }
-}
-
-/** Numbers of the new plan's steps whose state the old plan has built already, wherever they stand in it. */
-function keptSteps(old: PlannedGraph, next: PlannedGraph, isBuilt: (step: Step) => boolean): Set<number> {
-  const built = new Set(old.steps.filter(isBuilt).map((step) => old.place(step).after?.digest));
-  return new Set(next.steps.filter((step) => built.has(next.place(step).after?.digest)).map(({ number }) => number));
-}
-
-async function solvePlan(
-  parts: BuildParts,
-  { solver }: OpenSolve,
-  dockerfile: Dockerfile | undefined,
-  generation: number,
-  signal: AbortSignal | undefined,
-): Promise<PlannedGraph> {
-  const names = parts.session.prepare(dockerfile, generation);
-  const options = parts.session.frontendOptions(names, dockerfile);
-  try {
-    const result = await solver.frontend(options, signal);
-    log("buildkit", "planned");
-    return planGraph(result, { request: parts.request, dockerfile });
-  } catch (error) {
-    throw error instanceof CallError ? planError(error, parts, dockerfile) : error;
   }
 }

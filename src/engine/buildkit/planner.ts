@@ -1,0 +1,76 @@
+import type { Dockerfile } from "../../dockerfile/syntax.js";
+import { log } from "../../log.js";
+import type { BuildRequest, Step } from "../engine.js";
+import type { BuildSession } from "./build-session.js";
+import { planError } from "./failure-report.js";
+import { CallError } from "./failures.js";
+import { planGraph, type PlannedGraph } from "./planned-graph.js";
+import type { AskedRegistries } from "./registry-failure.js";
+import type { Solver } from "./solver.js";
+
+/** Plans one build, and plans it again when its Dockerfile or its context has changed. */
+export class Planner {
+  private readonly parts: {
+    readonly request: BuildRequest;
+    readonly session: BuildSession;
+    readonly registries: AskedRegistries;
+  };
+  /** How often the build was planned; later plans ask for their files under new names. */
+  private plans = 0;
+  /** How often the context changed on disk. */
+  private contextVersion = 0;
+
+  constructor(parts: Planner["parts"]) {
+    this.parts = parts;
+  }
+
+  /** `dockerfile` is undefined where only the engine can read it (a remote context). Rejects with what people are told. */
+  async first(solver: Solver, dockerfile: Dockerfile | undefined, signal?: AbortSignal): Promise<PlannedGraph> {
+    const planned = await this.solve(solver, dockerfile, signal);
+    this.plans = 1;
+    return planned;
+  }
+
+  /** The plan of another text; with `contextChanged` what is read of the context is read anew. Rejects as `first`. */
+  async again(
+    solver: Solver,
+    dockerfile: Dockerfile,
+    options: { signal?: AbortSignal; contextChanged?: boolean },
+  ): Promise<PlannedGraph> {
+    if (options.contextChanged) await this.parts.session.readDockerignoreAgain();
+    const planned = await this.solve(solver, dockerfile, options.signal);
+    this.plans += 1;
+    if (options.contextChanged) this.contextVersion += 1;
+    return this.contextVersion === 0 ? planned : planned.readingAgain(this.contextVersion);
+  }
+
+  /** What --no-cache asks for, of the steps that are not built yet. */
+  rebuilding(planned: PlannedGraph, isBuilt: (step: Step) => boolean): PlannedGraph {
+    const { noCache, noCacheFilter } = this.parts.request;
+    return planned.rebuilding((step) => !isBuilt(step) && (noCache || noCacheFilter.includes(step.stage.label)));
+  }
+
+  /** Runs the frontend, which reads the Dockerfile and the base images' configurations. */
+  private async solve(
+    solver: Solver,
+    dockerfile: Dockerfile | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<PlannedGraph> {
+    const { request, session } = this.parts;
+    const names = session.prepare(dockerfile, this.plans + 1);
+    const options = session.frontendOptions(names, dockerfile);
+    try {
+      const result = await solver.frontend(options, signal);
+      log("buildkit", "planned");
+      return planGraph(result, { request, dockerfile });
+    } catch (error) {
+      throw error instanceof CallError ? planError(error, this.parts, dockerfile) : error;
+    }
+  }
+}
+
+/** Numbers of the new plan's steps whose state the old plan has built already, wherever they stand in it. */
+export function keptSteps(old: PlannedGraph, next: PlannedGraph, isBuilt: (step: Step) => boolean): Set<number> {
+  const built = new Set(old.steps.filter(isBuilt).map((step) => old.place(step).after?.digest));
+  return new Set(next.steps.filter((step) => built.has(next.place(step).after?.digest)).map(({ number }) => number));
+}
