@@ -6,8 +6,8 @@ const onEngines = ["engine", "cli", "one-engine"].map((name) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     fileParallelism: false,
     // Where a file says that its tests can run beside each other: two cores have no use for more.
     maxConcurrency: 2,

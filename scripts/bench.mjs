@@ -24,6 +24,8 @@ const bench = new Bench(options.includes("--quick"));
 let engine;
 try {
   const all = await benchmarks();
+  const unknownOption = options.find((option) => !["--quick", "--json"].includes(option));
+  if (unknownOption !== undefined) throw new Error(`there is no option ${unknownOption}: --quick and --json are`);
   const unknown = names.find((name) => !Object.hasOwn(all, name));
   if (unknown !== undefined)
     throw new Error(`there is no benchmark ${unknown}: choose of ${Object.keys(all).join(", ")}`);

@@ -9,6 +9,11 @@ import { fileURLToPath } from "node:url";
 import { baseImages, ensureEngines, install, stopEngine } from "./engine.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const unknown = process.argv.slice(2).find((argument) => /^-(?!-engines=|-side-by-side$)/.test(argument));
+if (unknown !== undefined) {
+  console.error(`there is no option ${unknown}: --engines=NAME,... and --side-by-side are`);
+  process.exit(2);
+}
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
 const parts = wanted.length > 0 ? wanted : ["static", "unit", "engine", "cli"];
 /** `npm test -- engine --engines=28.5,28.5-containerd`: other engines than CI's two (scripts/engine.mjs has their names). */

@@ -9,7 +9,7 @@ import { Targets } from "../support/targets.js";
 // One engine is enough: on the others, test/cli/debug.test.ts has those that mean something.
 const [engine] = testEngines();
 
-it("a command in a sidecar has every exit code, 0 to 255", async () => {
+it("a command in a sidecar has every exit code, 0 to 255", { timeout: 600_000 }, async () => {
   if (!engine) throw new Error("no engine");
   const targets = new Targets(engine);
   const lifetime = new Lifetime();

@@ -53,7 +53,7 @@ export class Terminal implements AsyncDisposable {
   }
 
   /** Waits for text after what was waited for before; returns what came up to its end. */
-  async expect(text: string | RegExp, seconds = 30): Promise<string> {
+  async expect(text: string | RegExp, seconds = 60): Promise<string> {
     const from = this.seen;
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
