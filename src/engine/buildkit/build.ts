@@ -25,7 +25,7 @@ import type { BuildkitConnection } from "./connection.js";
 import { DirtyState } from "./dirty-state.js";
 import { exportState } from "./export.js";
 import { CallError } from "./failures.js";
-import { planError } from "./failure-report.js";
+import { planError } from "./plan-error.js";
 import type { Result } from "./gen/gateway.js";
 import type { Edge } from "./graph.js";
 import { GatewayContainer } from "./container.js";
