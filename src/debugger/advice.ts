@@ -61,7 +61,7 @@ const rules: readonly Rule[] = [
     pattern: /dial tcp|no such host/,
     advice: (_match, step) =>
       step.instruction.keyword === "FROM" || step.instruction.keyword === "COPY"
-        ? "The engine cannot reach the registry: it pulls images itself, so check its network and proxy. Is that the name of a stage, misspelt?"
+        ? "The engine cannot reach the registry: it pulls images itself, so check its network and proxy."
         : undefined,
   },
   {

@@ -45,7 +45,7 @@ export function failureCard(
   },
 ): FailureCard {
   const { logs, instead, unset } = options;
-  const { step, exitCode, copy } = failure;
+  const { step, exitCode, copy, finding } = failure;
   const recent = logs.lines(step, 400).map(({ text }) => text);
   return {
     step,
@@ -54,12 +54,17 @@ export function failureCard(
     exitCode,
     meaning: exitCode === undefined ? undefined : failure.outOfMemory ? "out of memory" : exitCodeMeaning(exitCode),
     message: exitCode === undefined && !copy ? failure.message : undefined,
-    cause: [...(copy ? copyLines(copy) : []), ...(failure.trigger ? triggerLines(step, failure.trigger, file) : [])],
+    cause: [
+      ...(copy ? copyLines(copy) : (finding?.cause ?? [])),
+      ...(failure.trigger ? triggerLines(step, failure.trigger, file) : []),
+    ],
     log: telling(recent),
     logTotal: logs.total(step),
     advice: copy
       ? []
-      : withUnset(adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode), unset),
+      : finding
+        ? finding.advice
+        : withUnset(adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode), unset),
     attempt: instead && attemptText(instead),
   };
 }
@@ -98,7 +103,7 @@ function triggerLines(step: Step, trigger: Instruction, file: string): string[] 
   return [failed, "It stands in that image's Dockerfile, not in this one: change it there, or FROM another image."];
 }
 
-/** Why a COPY or ADD found nothing, in sentences. */
+/** Why a COPY, an ADD or a mount found nothing, in sentences. */
 function copyLines(copy: CopyDiagnosis): string[] {
   const lines = [`${copy.pattern} was not found in the ${copy.where}.`];
   if (copy.excludedBy) {

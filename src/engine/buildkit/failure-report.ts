@@ -7,6 +7,7 @@ import { cleaned, diskFull, type CallError } from "./failures.js";
 import type { Vertex } from "./graph.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { SolvedFailure } from "./solver.js";
+import { findOut } from "./step-findings.js";
 
 /** What people need to know of a failed step. */
 export async function describeFailure(input: {
@@ -14,6 +15,8 @@ export async function describeFailure(input: {
   step: Step;
   /** For FROM: the op of the base image's ONBUILD trigger that failed. */
   trigger: Vertex | undefined;
+  /** The op that failed: the step's own, or one that it reads. */
+  failedOp: Vertex | undefined;
   planned: PlannedGraph;
   source: StateSource;
   request: BuildRequest;
@@ -26,16 +29,18 @@ export async function describeFailure(input: {
   const isRun = input.step.instruction.keyword === "RUN" || input.trigger?.op.op?.$case === "exec";
   const words = input.streamError || error.message;
   const exitCode = isRun ? (error.exitCode ?? exitCodeIn(words)) : undefined;
-  const isCopy = input.step.instruction.keyword === "COPY" || input.step.instruction.keyword === "ADD";
+  const copy = exitCode === undefined ? await diagnoseCopyStep(input, words) : undefined;
+  const finding = exitCode === undefined && !copy ? await findOut(input, words) : undefined;
   return {
     step: input.step,
     message:
       exitCode === undefined
-        ? `${diskFull(words) ? "The engine's disk is full: " : ""}${cleaned(words)}`
+        ? (finding?.message ?? `${diskFull(words) ? "The engine's disk is full: " : ""}${cleaned(words)}`)
         : `exit code ${String(exitCode)}`,
     exitCode,
     outOfMemory: /out of memory|OOM/i.test(words),
-    copy: isCopy ? await diagnoseCopyStep(input, words) : undefined,
+    copy,
+    finding,
     trigger: input.trigger && (input.planned.triggerOf(input.trigger.digest) ?? triggerInstruction(input.trigger)),
     dirty: dirtyOf(input.solved.error, input.capabilities),
   };
