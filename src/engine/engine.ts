@@ -134,7 +134,7 @@ export interface Build extends AsyncDisposable {
   /** What `step` left when it failed. Rejects with ContainerError NO_DIRTY_STATE where it did not fail or it is not to be had. */
   dirty(step: Step, options: { signal?: AbortSignal }): Promise<Ref>;
   /** Variables, user, directory, shell and image configuration as they stand before or after `step`; builds nothing. */
-  configuration(step: Step, when: "before" | "after"): Promise<StepConfiguration>;
+  configuration(step: Step, when: "before" | "after", options?: { signal?: AbortSignal }): Promise<StepConfiguration>;
   /** What is different in `after`, ordered by path. Both are states of this build. */
   compare(before: Ref, after: Ref, options: { signal?: AbortSignal }): Promise<readonly FileChange[]>;
   /** Whether the step is built in this plan: its state is there without running anything. */

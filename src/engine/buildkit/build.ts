@@ -1,4 +1,4 @@
-import { CancelledError, EngineError } from "../../errors.js";
+import { CancelledError, EngineError, untilAborted } from "../../errors.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { Lifetime } from "../../lifetime.js";
@@ -189,8 +189,12 @@ export class BuildkitBuild implements Build {
     return new DirtyState(rootId ?? "", config, () => this.openContainer(step, { state: "dirty", view: "inside" }));
   }
 
-  configuration(step: Step, when: "before" | "after"): Promise<StepConfiguration> {
-    return this.planned.configuration(this.solve.solver, step, when);
+  configuration(
+    step: Step,
+    when: "before" | "after",
+    options: { signal?: AbortSignal } = {},
+  ): Promise<StepConfiguration> {
+    return untilAborted(this.planned.configuration(this.solve.solver, step, when), options.signal);
   }
 
   async compare(before: Ref, after: Ref, options: { signal?: AbortSignal }): Promise<readonly FileChange[]> {
