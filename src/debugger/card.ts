@@ -1,6 +1,7 @@
 import type { Instruction } from "../dockerfile/syntax.js";
 import type { CopyDiagnosis, Step, StepFailure } from "../engine/engine.js";
 import { adviceFor } from "./advice.js";
+import { clippedText } from "./clipped-log.js";
 import { exitCodeMeaning } from "./exit-codes.js";
 import type { LogBuffer } from "./log-buffer.js";
 import type { UnsetHint } from "./unset-variables.js";
@@ -23,6 +24,8 @@ export interface FailureCard {
   readonly log: readonly string[];
   /** Lines of output in all. */
   readonly logTotal: number;
+  /** That the engine left out a part of the output. */
+  readonly clipped: string | undefined;
   readonly advice: readonly string[];
   /** That it was an attempt, and what the step is without it. */
   readonly attempt: string | undefined;
@@ -46,6 +49,7 @@ export function failureCard(
 ): FailureCard {
   const { logs, instead, unset } = options;
   const { step, exitCode, copy, finding } = failure;
+  const clipped = logs.clipped(step);
   const recent = logs.lines(step, 400).map(({ text }) => text);
   return {
     step,
@@ -60,6 +64,7 @@ export function failureCard(
     ],
     log: telling(recent),
     logTotal: logs.total(step),
+    clipped: clipped === undefined ? undefined : clippedText(clipped, true),
     advice: copy
       ? []
       : finding

@@ -3,6 +3,7 @@ import type { FileStat, Step, StepConfiguration } from "../../engine/engine.js";
 import { cancellation, CancelledError, UsageError } from "../../errors.js";
 import { attemptText } from "../card.js";
 import { argsShown, configurationShown, expandText, lookUp, secretVariables, type Shown } from "../variables.js";
+import { clippedText } from "../clipped-log.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { tone, type Line } from "./io.js";
 import { readingPath } from "./near-path.js";
@@ -172,7 +173,10 @@ export const lookCommands: readonly DebuggerCommand[] = [
       const step = args[0] === undefined ? stopped.step : stepNamed(args[0], context);
       const lines = session.logs.lines(step);
       if (lines.length === 0) return io.print(`Step ${String(step.number)} printed nothing in this build`);
-      return io.print(...lines.map(({ text }): Line => [tone("output", text)]));
+      await io.print(...lines.map(({ text }): Line => [tone("output", text)]));
+      const clipped = session.logs.clipped(step);
+      if (clipped !== undefined)
+        await io.print([tone("warn", clippedText(clipped, session.statusOf(step) === undefined))]);
     },
   },
 ];
