@@ -1,5 +1,6 @@
 import { BuildError, DockerfileError, type DfdebugError, type ErrorDetails, type ErrorRange } from "../../errors.js";
 import { imageNames, type ImageName } from "../../dockerfile/image-names.js";
+import { likelyPlatform } from "../../dockerfile/platform.js";
 import { guessStage } from "../../dockerfile/stage-guess.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { BuildRequest } from "../engine.js";
@@ -92,7 +93,7 @@ export function planError(
     });
   const context = contextFailure(error.message, words, request, error);
   if (context) return context;
-  const line = error.sources[0]?.startLine || lineIn(error.message);
+  const line = error.sources[0]?.startLine || lineIn(error.message) || lineOfValue(words, dockerfile);
   const refusal = registries.refusal(error.message, words);
   const names = dockerfile ? imageNames(dockerfile, { ...request, contexts: request.buildContexts.keys() }) : [];
   const told = toldName(error.message, names, { line, host: refusal?.host });
@@ -114,10 +115,7 @@ export function planError(
     if (!match) continue;
     const message = `${entry.message(match)}: ${words}`;
     // For another platform than its own an engine asks the registry, whatever it has for its own.
-    const hint =
-      request.platform === undefined
-        ? entry.hint
-        : `${entry.hint} It has to be one for --platform ${request.platform}.`;
+    const hint = [entry.hint, ...platformHints(told, request.platform)].join(" ");
     return (
       (entry.isPull && asStage(entry.code, hint)) ||
       located(message, { code: entry.code, hint, cause: error }, dockerfile, range)
@@ -218,6 +216,28 @@ function saysWord(text: string, name: string): boolean {
 function lineIn(message: string): number | undefined {
   const match = /parse error(?: on)? line (\d+)/i.exec(message);
   return match ? Number(match[1]) : undefined;
+}
+
+/** Nor does it name one for a value that an EXPOSE or a STOPSIGNAL does not take: `Invalid containerPort: http`. */
+function lineOfValue(words: string, dockerfile: Dockerfile | undefined): number | undefined {
+  const [, value] = /^Invalid (?:\w+): (\S+)$/.exec(words) ?? [];
+  if (value === undefined) return undefined;
+  const instructions = dockerfile?.stages.flatMap((stage) => stage.instructions) ?? [];
+  const found = instructions.find(({ args }) => args.some(({ text }) => text.split(/[:/]/).includes(value)));
+  return found?.range.start.line;
+}
+
+/** For which platform an image has to be, where that is said. */
+function platformHints(told: ImageName | undefined, requested: string | undefined): string[] {
+  const flag =
+    told?.instruction === told?.stage.from ? told?.stage.from.flags.find(({ name }) => name === "platform") : undefined;
+  const platform = flag?.value ?? requested;
+  if (!platform) return [];
+  const likely = likelyPlatform(platform);
+  return [
+    `It has to be one for --platform ${platform}.`,
+    ...(likely === undefined ? [] : [`No processor is called so: did you mean ${likely}?`]),
+  ];
 }
 
 function rangeOfLine(line: number): ErrorRange {
