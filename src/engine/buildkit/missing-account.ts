@@ -1,5 +1,4 @@
-import { posix } from "node:path";
-import { findAccount } from "../../dockerfile/accounts.js";
+import { findAccount, type UnknownAccount } from "../../dockerfile/accounts.js";
 import type { Instruction } from "../../dockerfile/syntax.js";
 import type { Ref, Step, StepFinding } from "../engine.js";
 import type { PlannedGraph } from "./planned-graph.js";
@@ -30,8 +29,8 @@ export async function missingAccount(failed: FailedStep, words: string): Promise
         !has
           ? `COPY an /etc/${file} in from another stage, or give USER a number.`
           : near === undefined
-            ? `Make it before that USER: RUN ${await maker(state, missing, signal)} ${name}; or give USER a number.`
-            : `If not: RUN ${await maker(state, missing, signal)} ${name} before that USER makes it.`,
+            ? `Make it before that USER: ${await makingRun(state, account, signal)}; or give USER a number.`
+            : `If not, make it before that USER: ${await makingRun(state, account, signal)}`,
       ],
     };
   } catch {
@@ -60,16 +59,35 @@ function isUser({ keyword }: Instruction): boolean {
   return keyword === "USER";
 }
 
-/** The program of this state that makes a user or a group. */
-async function maker(state: Ref, missing: "user" | "group", signal: AbortSignal | undefined): Promise<string> {
-  for (const folder of ["/usr/sbin", "/sbin", "/usr/bin"])
-    try {
-      await state.stat(posix.join(folder, `${missing}add`), signal ? { signal } : {});
-      return missing === "user" ? "useradd --create-home" : "groupadd";
-    } catch {
-      continue;
-    }
-  return missing === "user" ? "adduser -D" : "addgroup";
+/** The RUN that makes a user or a group with what this state has for it. */
+async function makingRun(
+  state: Ref,
+  { missing, name }: UnknownAccount,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const programs =
+    missing === "user"
+      ? ([
+          ["useradd", "useradd --create-home"],
+          ["adduser", "adduser -D"],
+        ] as const)
+      : ([
+          ["groupadd", "groupadd"],
+          ["addgroup", "addgroup"],
+        ] as const);
+  for (const [program, command] of programs)
+    for (const folder of ["/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+      if (await isThere(state, `${folder}/${program}`, signal)) return `RUN ${command} ${name}`;
+  return missing === "user"
+    ? `RUN echo '${name}:x:1000:1000::/:/bin/sh' >> /etc/passwd`
+    : `RUN echo '${name}:x:1000:' >> /etc/group`;
+}
+
+function isThere(state: Ref, path: string, signal: AbortSignal | undefined): Promise<boolean> {
+  return state.stat(path, signal ? { signal } : {}).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A small text file's content; undefined where it is not there. */

@@ -43,7 +43,9 @@ describe("an image that cannot be pulled", () => {
     for (const line of [undefined, 3]) {
       const text = shown(lines, unreachable("bulider"), line);
       expect(text).toContain('UNKNOWN_STAGE 3:12 "bulider" names neither an earlier stage');
-      expect(text).toContain("\nDid you mean stage builder (line 1)?\nThe engine took it for an image: failed to resolve");
+      expect(text).toContain(
+        "\nDid you mean stage builder (line 1)?\nThe engine took it for an image: failed to resolve",
+      );
       expect(text).not.toContain("did you mean");
     }
     expect(shown(lines, denied)).toContain('UNKNOWN_STAGE 3:12 "bulider"');
