@@ -35,6 +35,13 @@ const known: readonly Known[] = [
     hint: "Give it with --ssh default (the agent at $SSH_AUTH_SOCK) or --ssh NAME=PATH.",
   },
   {
+    pattern: /toomanyrequests|429 Too Many Requests/i,
+    code: "IMAGE_PULL",
+    message: () => "The registry gives no more images for now",
+    isPull: true,
+    hint: "Its limit of pulls is reached: `docker login` raises Docker Hub's, and dfdebug uses the same credentials; or wait, or pull through a mirror (registry-mirrors in the engine's daemon.json).",
+  },
+  {
     pattern: /x509: |certificate (?:signed by|has expired|is not)|tls: /i,
     code: "REGISTRY_TLS",
     message: () => "The registry's certificate was not accepted by the engine",

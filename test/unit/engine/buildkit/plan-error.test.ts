@@ -64,6 +64,15 @@ describe("an image that cannot be pulled", () => {
     expect(shown(["FROM a AS b", "FROM nginx:1"], denied)).toContain("REGISTRY_UNAUTHORIZED - A registry refused");
   });
 
+  it("is beyond the registry's limit of pulls", () => {
+    const limit = (name: string) =>
+      `failed to solve: ${name}: failed to resolve source metadata for docker.io/library/${name}:latest: toomanyrequests: You have reached your pull rate limit.`;
+    expect(shown(["FROM nginx"], limit("nginx"), 1)).toMatch(
+      /^IMAGE_PULL 1:0 The registry gives no more .*\n.*docker login/,
+    );
+    expect(shown(lines, limit("bulider"))).toContain("UNKNOWN_STAGE 3:12");
+  });
+
   it("may be wanted for a processor that there is none of", () => {
     const text = shown(["FROM --platform=linux/amd46 nginx"], unreachable("nginx"), 1);
     expect(text).toContain("It has to be one for --platform linux/amd46.");
