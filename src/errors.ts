@@ -103,6 +103,22 @@ export function cancellation(signal: AbortSignal): DfdebugError {
   return signal.reason instanceof DfdebugError ? signal.reason : new CancelledError();
 }
 
+/** What a promise gives, unless the signal aborts first: rejects with its reason then. What was begun goes on for others. */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  const settled = new AbortController();
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const abort = (): void => reject(cancellation(signal));
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true, signal: settled.signal });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    settled.abort();
+  }
+}
+
 /** The text of anything thrown. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

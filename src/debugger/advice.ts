@@ -54,6 +54,14 @@ const rules: readonly Rule[] = [
         : undefined,
   },
   {
+    // A mount of a secret that was not given is left out, unless it is required.
+    pattern: /\/run\/secrets\/([\w.-]+)['"’]?: No such file/i,
+    advice: ([, name = ""], step) =>
+      runs(step, "type=secret")
+        ? `The secret ${name} was not given: --secret id=${name},src=FILE or --secret id=${name},env=VARIABLE; required=true in the mount says so at once.`
+        : undefined,
+  },
+  {
     pattern: /in the build context cannot be read/,
     advice: () => "Make it readable for you, or leave it out with a line in .dockerignore.",
   },
@@ -61,7 +69,7 @@ const rules: readonly Rule[] = [
     pattern: /dial tcp|no such host/,
     advice: (_match, step) =>
       step.instruction.keyword === "FROM" || step.instruction.keyword === "COPY"
-        ? "The engine cannot reach the registry: it pulls images itself, so check its network and proxy. Is that the name of a stage, misspelt?"
+        ? "The engine cannot reach the registry: it pulls images itself, so check its network and proxy."
         : undefined,
   },
   {

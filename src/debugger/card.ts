@@ -1,6 +1,7 @@
 import type { Instruction } from "../dockerfile/syntax.js";
 import type { CopyDiagnosis, Step, StepFailure } from "../engine/engine.js";
 import { adviceFor } from "./advice.js";
+import { clippedText } from "./clipped-log.js";
 import { exitCodeMeaning } from "./exit-codes.js";
 import type { LogBuffer } from "./log-buffer.js";
 import type { UnsetHint } from "./unset-variables.js";
@@ -23,6 +24,8 @@ export interface FailureCard {
   readonly log: readonly string[];
   /** Lines of output in all. */
   readonly logTotal: number;
+  /** That the engine left out a part of the output. */
+  readonly clipped: string | undefined;
   readonly advice: readonly string[];
   /** That it was an attempt, and what the step is without it. */
   readonly attempt: string | undefined;
@@ -45,7 +48,8 @@ export function failureCard(
   },
 ): FailureCard {
   const { logs, instead, unset } = options;
-  const { step, exitCode, copy } = failure;
+  const { step, exitCode, copy, finding } = failure;
+  const clipped = logs.clipped(step);
   const recent = logs.lines(step, 400).map(({ text }) => text);
   return {
     step,
@@ -54,12 +58,18 @@ export function failureCard(
     exitCode,
     meaning: exitCode === undefined ? undefined : failure.outOfMemory ? "out of memory" : exitCodeMeaning(exitCode),
     message: exitCode === undefined && !copy ? failure.message : undefined,
-    cause: [...(copy ? copyLines(copy) : []), ...(failure.trigger ? triggerLines(step, failure.trigger, file) : [])],
+    cause: [
+      ...(copy ? copyLines(copy) : (finding?.cause ?? [])),
+      ...(failure.trigger ? triggerLines(step, failure.trigger, file) : []),
+    ],
     log: telling(recent),
     logTotal: logs.total(step),
+    clipped: clipped === undefined ? undefined : clippedText(clipped, true),
     advice: copy
       ? []
-      : withUnset(adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode), unset),
+      : finding
+        ? finding.advice
+        : withUnset(adviceFor(step, exitCode === undefined ? [...recent, failure.message] : recent, exitCode), unset),
     attempt: instead && attemptText(instead),
   };
 }
@@ -98,7 +108,7 @@ function triggerLines(step: Step, trigger: Instruction, file: string): string[] 
   return [failed, "It stands in that image's Dockerfile, not in this one: change it there, or FROM another image."];
 }
 
-/** Why a COPY or ADD found nothing, in sentences. */
+/** Why a COPY, an ADD or a mount found nothing, in sentences. */
 function copyLines(copy: CopyDiagnosis): string[] {
   const lines = [`${copy.pattern} was not found in the ${copy.where}.`];
   if (copy.excludedBy) {

@@ -1,5 +1,6 @@
 import { StringDecoder } from "node:string_decoder";
 import type { Step } from "../engine/engine.js";
+import { clippedAt } from "./clipped-log.js";
 
 /** A step's identity across plans: a retry may renumber steps, but stage and place in it stay. */
 type StepKey = string;
@@ -69,6 +70,11 @@ export class LogBuffer {
   total(step: Step): number {
     return this.steps.get(stepKey(step))?.total ?? 0;
   }
+
+  /** The limit at which the engine left out output of the step; undefined where it did not. */
+  clipped(step: Step): string | undefined {
+    return this.steps.get(stepKey(step))?.clipped;
+  }
 }
 
 class StepLog {
@@ -79,6 +85,8 @@ class StepLog {
   private start = 0;
   private characters = 0;
   private ended = 0;
+  /** See LogBuffer.clipped. */
+  clipped: string | undefined;
 
   constructor(limits: LogLimits) {
     this.limits = limits;
@@ -123,6 +131,7 @@ class StepLog {
 
   private keep(line: LogLine): void {
     this.ended += 1;
+    this.clipped ??= clippedAt(line.text);
     this.kept.push(line);
     this.characters += line.text.length;
     while (

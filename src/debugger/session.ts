@@ -137,8 +137,8 @@ export class DebugSession implements AsyncDisposable {
   }
 
   /** The state at a stop: before its step, or behind the last one. */
-  here(stopped: StoppedState): Promise<Ref> {
-    const options = { signal: this.signal };
+  here(stopped: StoppedState, signal = this.signal): Promise<Ref> {
+    const options = { signal };
     return stopped.at === "after" ? this.build.after(stopped.step, options) : this.build.before(stopped.step, options);
   }
 

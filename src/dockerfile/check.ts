@@ -42,7 +42,8 @@ const needsArgument: ReadonlySet<Keyword> = new Set<Keyword>([
   "WORKDIR",
 ]);
 
-const stageName = /^[a-z][a-z0-9\-_.]*$/;
+/** What names a stage, lower-case. */
+export const stageName = /^[a-z][a-z0-9\-_.]*$/;
 
 /** What cannot be expanded or lexed, as a DockerfileError at `range`. Other errors come back as they are. */
 export function expansionProblem(origin: Origin, error: unknown, range: Range): unknown {

@@ -1,3 +1,4 @@
+import { baseName } from "./base-name.js";
 import { expansionProblem } from "./check.js";
 import { expand, ExpansionError, noVariables } from "./expand.js";
 import { expandAt, globalValues, type GlobalOptions } from "./globals.js";
@@ -81,18 +82,7 @@ function stageBase(
   above: ReadonlyMap<string, Stage>,
   contexts: ReadonlySet<string>,
 ): StageBase {
-  const written = stage.from.args[0];
-  if (written === undefined) throw problem(dockerfile, "MISSING_ARGUMENTS", "FROM needs an image", stage.from.range);
-  const name = expandAt(dockerfile, written.text, globals, written.range);
-  if (name === "") {
-    throw problem(
-      dockerfile,
-      "BLANK_BASE",
-      `the image name ${written.text} expands to nothing`,
-      written.range,
-      "Give its variable a default in an ARG before the first FROM, or a value with --build-arg.",
-    );
-  }
+  const name = baseName(dockerfile, stage, globals);
   if (stage.name !== undefined && contexts.has(stage.name) && !["scratch", "context"].includes(stage.name)) {
     return { kind: "context", name: stage.name };
   }

@@ -1,3 +1,5 @@
+import { nearest } from "./suggest.js";
+
 /** An operating system and processor, as BuildKit names them. */
 export interface Platform {
   readonly os: string;
@@ -51,4 +53,17 @@ function normalize(os: string, name: string, written: string): Platform {
 
 export function formatPlatform({ os, architecture, variant }: Platform): string {
   return [os, architecture, ...(variant === "" ? [] : [variant])].join("/");
+}
+
+/** What Go builds for, and so engines have (go tool dist list). */
+const architectures = new Set(
+  "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split(" "),
+);
+
+/** The platform that was meant by one whose processor is unknown; undefined where it is known, or like none. */
+export function likelyPlatform(text: string): string | undefined {
+  const platform = parsePlatform(text);
+  if (!platform || architectures.has(platform.architecture)) return undefined;
+  const architecture = nearest(platform.architecture, architectures);
+  return architecture === undefined ? undefined : formatPlatform({ ...platform, architecture });
 }

@@ -26,7 +26,7 @@ export const dockerfileErrorCodes = {
   UNTERMINATED_QUOTE: "A quote is opened and not closed.",
   BAD_SUBSTITUTION: "A ${...} cannot be read.",
   REQUIRED_VARIABLE: "A variable that is required with ${name:?} has no value.",
-  BLANK_BASE: "The image name of a FROM expands to nothing.",
+  BLANK_BASE: "The image name of a FROM expands to nothing, or to a name that lacks a part.",
   BAD_PLATFORM: "The platform of a FROM is none.",
   UNKNOWN_TARGET: "The Dockerfile has no stage of that name.",
   UNKNOWN_STAGE: "COPY --from names a stage by a number that no stage has.",

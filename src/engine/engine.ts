@@ -134,7 +134,7 @@ export interface Build extends AsyncDisposable {
   /** What `step` left when it failed. Rejects with ContainerError NO_DIRTY_STATE where it did not fail or it is not to be had. */
   dirty(step: Step, options: { signal?: AbortSignal }): Promise<Ref>;
   /** Variables, user, directory, shell and image configuration as they stand before or after `step`; builds nothing. */
-  configuration(step: Step, when: "before" | "after"): Promise<StepConfiguration>;
+  configuration(step: Step, when: "before" | "after", options?: { signal?: AbortSignal }): Promise<StepConfiguration>;
   /** What is different in `after`, ordered by path. Both are states of this build. */
   compare(before: Ref, after: Ref, options: { signal?: AbortSignal }): Promise<readonly FileChange[]>;
   /** Whether the step is built in this plan: its state is there without running anything. */
@@ -159,8 +159,10 @@ export interface StepFailure {
   readonly exitCode: number | undefined;
   /** The process was killed by the kernel for lack of memory, where the engine says so. */
   readonly outOfMemory: boolean;
-  /** For COPY and ADD: what was looked for and why it was not found. */
+  /** For COPY, ADD and RUN --mount: what was looked for and why it was not found. */
   readonly copy: CopyDiagnosis | undefined;
+  /** What dfdebug found out about it; `message` is its message then. */
+  readonly finding?: StepFinding | undefined;
   /**
    * For FROM: the ONBUILD trigger that failed, which `before` and `openContainer` of the step are about then. Its ranges are
    * those of the Dockerfile where it is of a stage; of an image's they are of its own text.
@@ -170,7 +172,17 @@ export interface StepFailure {
   readonly dirty: { readonly available: true } | { readonly available: false; readonly reason: string };
 }
 
-/** Why a COPY or ADD found nothing. */
+/** Why a step failed, where the engine's own words do not say it well. Names in it come from the Dockerfile and its files. */
+export interface StepFinding {
+  /** What failed on what, in one line. */
+  readonly message: string;
+  /** Where it comes from, in whole sentences. */
+  readonly cause: readonly string[];
+  /** What to do, in whole sentences. */
+  readonly advice: readonly string[];
+}
+
+/** Why a COPY, an ADD or the bind mount of a RUN found nothing. */
 export interface CopyDiagnosis {
   /** The source pattern as written. */
   readonly pattern: string;

@@ -223,6 +223,28 @@ describeEngines("a stepped build", (engine) => {
     expect(await terminal.exited).toBe(130);
   });
 
+  it("ends a command at the prompt with Ctrl-C, and says so", async () => {
+    writeFileSync(
+      join(folder, "Dockerfile"),
+      "FROM busybox\nRUN yes 'a line of a big file' | head -c 30000000 > /big\n",
+    );
+    await using terminal = new Terminal(engine, ["build", "-b", "end", "--progress=plain", "."], folder);
+    await terminal.expect("(dfdebug) ");
+    terminal.type("exec echo running; sleep 1000\r");
+    await terminal.expect("\nrunning\n");
+    terminal.type("\x03");
+    await terminal.expect("Interrupted\n");
+    await terminal.expect("(dfdebug) ");
+    terminal.type("cat /big\r");
+    await terminal.expect("\na line of a big file\n");
+    terminal.type("\x03");
+    await terminal.expect("Interrupted\n");
+    await terminal.expect("(dfdebug) ");
+    expect(terminal.output.length).toBeLessThan(30_000_000);
+    terminal.type("quit\r");
+    expect(await terminal.exited).toBe(130);
+  });
+
   it("waits at a failure for a change of the context or the Dockerfile, and goes on from what changed", async () => {
     writeFileSync(join(folder, ".dockerignore"), "*.tmp\nhistory\ndfdebug\n");
     writeFileSync(

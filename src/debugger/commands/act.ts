@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { UsageError } from "../../errors.js";
+import { cancellation, UsageError } from "../../errors.js";
 import { copyOut } from "../copy-out.js";
 import { formatBytes, formatCount } from "../format.js";
 import { runAtStep } from "../run-at-step.js";
@@ -57,6 +57,7 @@ export const actCommands: readonly DebuggerCommand[] = [
       const printer = new StreamPrinter(io);
       const code = await runAtStep(session.build, stopped.step, command, printer, { signal, state });
       await printer.end();
+      if (signal?.aborted) throw cancellation(signal);
       if (code !== 0) await io.print([tone("dim", `exit code ${String(code)}`)]);
     },
   },
@@ -97,7 +98,7 @@ export const actCommands: readonly DebuggerCommand[] = [
     async run({ session, stopped, io, signal }, args) {
       const [name] = args;
       if (name === undefined) throw new UsageError("save: under which name?", { hint: "save NAME[:TAG]" });
-      const id = await session.build.saveImage(await session.here(stopped), name, signal ? { signal } : {});
+      const id = await session.build.saveImage(await session.here(stopped, signal), name, signal ? { signal } : {});
       await io.print(`Saved ${id.slice(0, 19)} as ${name}`);
     },
   },

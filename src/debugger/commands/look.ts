@@ -1,8 +1,9 @@
 import { excerpt } from "../../dockerfile/excerpt.js";
 import type { FileStat, Step, StepConfiguration } from "../../engine/engine.js";
-import { UsageError } from "../../errors.js";
+import { cancellation, CancelledError, UsageError } from "../../errors.js";
 import { attemptText } from "../card.js";
 import { argsShown, configurationShown, expandText, lookUp, secretVariables, type Shown } from "../variables.js";
+import { clippedText } from "../clipped-log.js";
 import type { CommandContext, DebuggerCommand } from "./command.js";
 import { tone, type Line } from "./io.js";
 import { readingPath } from "./near-path.js";
@@ -137,7 +138,7 @@ export const lookCommands: readonly DebuggerCommand[] = [
       const dirty = takeOption(args, "--dirty");
       refuseOptions("ls", dirty.rest, "ls [--dirty] [[STEP:]PATH]");
       const place = await statePath(dirty.rest[0], context, { dirty: dirty.found });
-      const entries = await readingPath(place, context, listed);
+      const entries = await readingPath(place, context, (at) => listed(at, context.signal));
       await context.io.print(...entries.map(entryLine));
     },
   },
@@ -154,7 +155,10 @@ export const lookCommands: readonly DebuggerCommand[] = [
       refuseOptions("cat", dirty.rest, "cat [--dirty] [STEP:]PATH");
       if (dirty.rest[0] === undefined) throw new UsageError("cat: which file?", { hint: "cat [--dirty] [STEP:]PATH" });
       const place = await statePath(dirty.rest[0], context, { dirty: dirty.found });
-      await readingPath(place, context, ({ state, path }) => printStream(state.readFile(path), context));
+      await readingPath(place, context, ({ state, path }) => {
+        const { signal } = context;
+        return printStream(state.readFile(path, signal ? { signal } : {}), context);
+      });
     },
   },
   {
@@ -169,7 +173,10 @@ export const lookCommands: readonly DebuggerCommand[] = [
       const step = args[0] === undefined ? stopped.step : stepNamed(args[0], context);
       const lines = session.logs.lines(step);
       if (lines.length === 0) return io.print(`Step ${String(step.number)} printed nothing in this build`);
-      return io.print(...lines.map(({ text }): Line => [tone("output", text)]));
+      await io.print(...lines.map(({ text }): Line => [tone("output", text)]));
+      const clipped = session.logs.clipped(step);
+      if (clipped !== undefined)
+        await io.print([tone("warn", clippedText(clipped, session.statusOf(step) === undefined))]);
     },
   },
 ];
@@ -179,12 +186,10 @@ async function configurationFor(
   context: CommandContext,
   written: string | undefined,
 ): Promise<{ step: Step; at: StepConfiguration }> {
-  const { session, stopped } = context;
-  if (written !== undefined) {
-    const step = stepNamed(written, context);
-    return { step, at: await session.build.configuration(step, "before") };
-  }
-  return { step: stopped.step, at: await session.build.configuration(stopped.step, stopped.at) };
+  const { session, stopped, signal } = context;
+  const step = written === undefined ? stopped.step : stepNamed(written, context);
+  const when = written === undefined ? stopped.at : "before";
+  return { step, at: await session.build.configuration(step, when, signal ? { signal } : {}) };
 }
 
 /** Lines of a Dockerfile around a range, the instruction where the session stands marked, each at most `width` columns. */
@@ -214,26 +219,33 @@ export function sourceLines(
 }
 
 /** What `ls` lists: what a folder has in it, also behind a symlink, else the path itself. */
-async function listed({ state, path }: StatePath): Promise<readonly FileStat[]> {
-  const entry = path === "/" ? undefined : await state.stat(path);
-  if (!entry || entry.type === "directory") return state.readDir(path);
-  return (entry.type === "symlink" ? await folderBehind(state, path) : undefined) ?? [entry];
+async function listed({ state, path }: StatePath, signal: AbortSignal | undefined): Promise<readonly FileStat[]> {
+  const options = signal ? { signal } : {};
+  const entry = path === "/" ? undefined : await state.stat(path, options);
+  if (!entry || entry.type === "directory") return state.readDir(path, options);
+  return (entry.type === "symlink" ? await folderBehind(state, path, options) : undefined) ?? [entry];
 }
 
 /** What a symlink to a folder has in it; undefined where it is none. */
-async function folderBehind(state: StatePath["state"], path: string): Promise<readonly FileStat[] | undefined> {
+async function folderBehind(
+  state: StatePath["state"],
+  path: string,
+  options: { signal?: AbortSignal },
+): Promise<readonly FileStat[] | undefined> {
   try {
-    return await state.readDir(path);
-  } catch {
+    return await state.readDir(path, options);
+  } catch (error) {
+    if (error instanceof CancelledError) throw error;
     return undefined;
   }
 }
 
 /** Prints bytes as lines as they come; what is no line yet waits. */
-async function printStream(stream: AsyncIterable<Uint8Array>, { io }: CommandContext): Promise<void> {
+async function printStream(stream: AsyncIterable<Uint8Array>, { io, signal }: CommandContext): Promise<void> {
   const decoder = new StringDecoder("utf8");
   let rest = "";
   for await (const chunk of stream) {
+    if (signal?.aborted) throw cancellation(signal);
     const lines = (rest + decoder.write(Buffer.from(chunk))).split("\n");
     rest = lines.pop() ?? "";
     if (lines.length > 0) await io.print(...lines);

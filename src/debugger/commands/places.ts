@@ -50,7 +50,7 @@ export async function statePath(
   let state: Ref;
   if (options.dirty) state = await session.build.dirty(stopped.step, signalled);
   else if (named) state = await session.build.after(stepNamed(named[1] ?? "", context), signalled);
-  else state = await session.here(stopped);
+  else state = await session.here(stopped, signal);
   return { state, path: absolute(named && !options.dirty ? named[2] : written, state.config.WorkingDir) };
 }
 

@@ -1,5 +1,5 @@
 import type { Build, Step } from "../../engine/engine.js";
-import { cancellation } from "../../errors.js";
+import { untilAborted } from "../../errors.js";
 import { log } from "../../log.js";
 import type { SessionEvent, StoppedState } from "../state.js";
 import type { InteractiveIo } from "./io.js";
@@ -59,12 +59,7 @@ export class ShellAhead {
       this.drop(failure.step);
       return undefined;
     }
-    const given = new AbortController();
-    const interrupted = new Promise<never>((_resolve, reject) => {
-      signal?.addEventListener("abort", () => reject(cancellation(signal)), { once: true, signal: given.signal });
-    });
-    const opened = await Promise.race([opening, interrupted]);
-    given.abort();
+    const opened = await untilAborted(opening, signal);
     this.begun.delete(failure.step);
     return opened;
   }

@@ -1,4 +1,4 @@
-import { CancelledError, EngineError } from "../../errors.js";
+import { CancelledError, EngineError, untilAborted } from "../../errors.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import type { Dockerfile } from "../../dockerfile/syntax.js";
 import type { Lifetime } from "../../lifetime.js";
@@ -24,7 +24,7 @@ import { compareStates, type MountableState } from "./compare.js";
 import type { BuildkitConnection } from "./connection.js";
 import { DirtyState } from "./dirty-state.js";
 import { exportState } from "./export.js";
-import { planError } from "./failure-report.js";
+import { planError } from "./plan-error.js";
 import type { Result } from "./gen/gateway.js";
 import type { Edge } from "./graph.js";
 import { GatewayContainer } from "./container.js";
@@ -184,8 +184,12 @@ export class BuildkitBuild implements Build {
     return new DirtyState(rootId ?? "", config, () => this.openContainer(step, { state: "dirty", view: "inside" }));
   }
 
-  configuration(step: Step, when: "before" | "after"): Promise<StepConfiguration> {
-    return this.planned.configuration(this.solve.solver, step, when);
+  configuration(
+    step: Step,
+    when: "before" | "after",
+    options: { signal?: AbortSignal } = {},
+  ): Promise<StepConfiguration> {
+    return untilAborted(this.planned.configuration(this.solve.solver, step, when), options.signal);
   }
 
   async compare(before: Ref, after: Ref, options: { signal?: AbortSignal }): Promise<readonly FileChange[]> {

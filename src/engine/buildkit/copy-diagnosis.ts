@@ -1,10 +1,12 @@
 import { diagnoseCopy, nearestNames } from "../context.js";
 import type { BuildRequest, CopyDiagnosis, Step } from "../engine.js";
+import { mountField, mountFields } from "../../dockerfile/mount.js";
+import type { Flag } from "../../dockerfile/syntax.js";
 import { edge, type Edge, type Vertex } from "./graph.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { FileAction } from "./gen/ops.js";
 
-/** Why a COPY or ADD failed to find its source; undefined where it failed for another reason. */
+/** Why a COPY, an ADD or the bind mount of a RUN failed to find its source; undefined where it failed for another reason. */
 export async function diagnoseCopyStep(
   input: {
     step: Step;
@@ -18,7 +20,11 @@ export async function diagnoseCopyStep(
   const { vertex } = input.planned.place(input.step);
   if (!vertex || !/not found|no such file|no source files/i.test(message)) return undefined;
   const sources = copySources(vertex);
-  const wanted = sources.find(({ path }) => message.includes(path)) ?? sources[0];
+  // A RUN may miss something else: BuildKit quotes what it looked for in a mount.
+  const isRun = vertex.op.op?.$case === "exec";
+  const wanted = isRun
+    ? sources.find(({ path }) => message.includes(`"${path}": not found`) || message.includes(`"${path}" not found`))
+    : (sources.find(({ path }) => message.includes(path)) ?? sources[0]);
   if (!wanted) return undefined;
   const origin = input.planned.graph.vertex(wanted.state?.digest);
   const source = origin?.op.op;
@@ -46,7 +52,7 @@ export async function diagnoseCopyStep(
   }
   return {
     pattern: asWritten(wanted.path, input.step),
-    where: originName(input.step, origin),
+    where: originName(input.step, origin, wanted.path),
     near: await nearInState(input, wanted),
     excludedBy: undefined,
   };
@@ -60,6 +66,10 @@ interface CopySource {
 
 function copySources(vertex: Vertex): CopySource[] {
   const { op } = vertex.op;
+  if (op?.$case === "exec")
+    return op.value.mounts.flatMap(({ selector, input, dest }) =>
+      selector === "" || dest === "/" ? [] : [{ path: selector, state: edge(vertex.op, input) }],
+    );
   if (op?.$case !== "file") return [];
   return op.value.actions.flatMap((action: FileAction) =>
     action.action?.$case === "copy"
@@ -71,7 +81,24 @@ function copySources(vertex: Vertex): CopySource[] {
 /** The source as the user wrote it, where it can be told; else as the engine looked for it. */
 function asWritten(path: string, step: Step): string {
   const relative = path.replace(/^\//, "");
-  return step.instruction.args.find((arg) => arg.text.replace(/^(\.?\/)+/, "") === relative)?.text ?? relative;
+  const { args, flags } = step.instruction;
+  const written = [...args.map(({ text }) => text), ...flags.flatMap((flag) => mountSource(flag) ?? [])];
+  return written.find((text) => text.replace(/^(\.?\/)+/, "") === relative) ?? relative;
+}
+
+/** The `source` of a --mount. */
+function mountSource({ name, value }: Flag): string | undefined {
+  return name === "mount" ? mountField(mountFields(value ?? "") ?? [], "source", "src") : undefined;
+}
+
+/** The stage or image that the instruction reads a path from. */
+function fromOf(step: Step, path: string): string | undefined {
+  for (const flag of step.instruction.flags) {
+    if (flag.name === "from") return flag.value;
+    if (mountSource(flag)?.replace(/^(\.?\/)*/, "/") === path)
+      return mountField(mountFields(flag.value ?? "") ?? [], "from");
+  }
+  return undefined;
 }
 
 function contextFolder(request: BuildRequest, name: string): string | undefined {
@@ -79,8 +106,8 @@ function contextFolder(request: BuildRequest, name: string): string | undefined 
   return request.buildContexts.get(name);
 }
 
-function originName(step: Step, origin: Vertex | undefined): string {
-  const from = step.instruction.flags.find((flag) => flag.name === "from")?.value;
+function originName(step: Step, origin: Vertex | undefined, path: string): string {
+  const from = fromOf(step, path);
   if (from === undefined) return "build context";
   return origin?.op.op?.$case === "source" && step.dependsOn.length < 2 ? `image "${from}"` : `stage "${from}"`;
 }

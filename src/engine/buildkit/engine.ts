@@ -8,7 +8,7 @@ import { BuildEvents } from "./build-events.js";
 import { BuildSession, localContexts, sourceShown, toolboxSource } from "./build-session.js";
 import { BuildkitConnection, randomId, type EngineTransport } from "./connection.js";
 import { CallError } from "./failures.js";
-import { planError } from "./failure-report.js";
+import { planError } from "./plan-error.js";
 import { AskedRegistries } from "./registry-failure.js";
 import { planRequest } from "./planned-graph.js";
 import { OpenSolve } from "./open-solve.js";

@@ -81,7 +81,7 @@ export class ToolboxMounter {
 }
 
 /** The full name BuildKit wants in a docker-image:// identifier. */
-function imageIdentifier(name: string): string {
+export function imageIdentifier(name: string): string {
   const [first = "", ...rest] = name.split("/");
   const domain = rest.length > 0 && (/[.:]/.test(first) || first === "localhost") ? "" : "docker.io/";
   const library = rest.length === 0 ? "library/" : "";

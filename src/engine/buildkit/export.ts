@@ -2,7 +2,7 @@ import { BuildError } from "../../errors.js";
 import type { BuildRequest, ImageConfig } from "../engine.js";
 import type { BuildkitConnection } from "./connection.js";
 import { CallError } from "./failures.js";
-import { planError } from "./failure-report.js";
+import { planError } from "./plan-error.js";
 import type { AskedRegistries } from "./registry-failure.js";
 import { BuildGraph } from "./graph.js";
 import { OpenSolve } from "./open-solve.js";

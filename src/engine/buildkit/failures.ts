@@ -65,6 +65,22 @@ export function callError(error: ServiceError): CallError | DfdebugError {
   return new CallError(error.details, { code: error.code, cause: error, ...collected });
 }
 
+/** Where an engine has a step's filesystem mounted while it works on it. */
+const engineRoots =
+  /(?<![^\s"':=])\/[^\s"':]*?(?:overlay2\/\w+\/(?:merged|diff)|snapshots\/\d+\/fs|buildkit-mount\d+|executor\/\w+\/rootfs)(?=\/)/g;
+
+/** An engine's message without the chain of functions it came through, and with a step's paths as the step sees them. */
+export function cleaned(message: string): string {
+  return message
+    .replace(engineRoots, "")
+    .replace(
+      /^(?:(?:failed to (?:solve(?: with frontend [\w.]+)?|compute cache key|create LLB definition|calculate checksum of ref \S+(?=:\s)|build LLB|load cache key|do request)|rpc error: code = \w+ desc =|executor failed running)[: ]\s*)+/i,
+      "",
+    )
+    .replace(/: not found: not found$/, ": not found")
+    .trim();
+}
+
 /** Whether the engine ran out of room, of which only the kernel's words come through. */
 export function diskFull(message: string): boolean {
   return /no space left on device|disk quota exceeded/i.test(message);

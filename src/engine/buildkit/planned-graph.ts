@@ -1,4 +1,4 @@
-import { BuildError, DockerfileError } from "../../errors.js";
+import { BuildError, DockerfileError, untilAborted } from "../../errors.js";
 import { configAt, type StepConfiguration } from "../../dockerfile/config.js";
 import { parseDockerfile } from "../../dockerfile/parse.js";
 import { planBuild } from "../../dockerfile/plan.js";
@@ -113,7 +113,7 @@ export class PlannedGraph implements StatusPlan {
   ): Promise<BuildkitState> {
     const [solved, { config }] = await Promise.all([
       source.solver.solve(edge, this.graph, signal),
-      this.configuration(source.solver, step, when),
+      untilAborted(this.configuration(source.solver, step, when), signal),
     ]);
     if (solved.status === "failed")
       throw new BuildError(

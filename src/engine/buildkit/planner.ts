@@ -2,7 +2,7 @@ import type { Dockerfile } from "../../dockerfile/syntax.js";
 import { log } from "../../log.js";
 import type { BuildRequest, Step } from "../engine.js";
 import type { BuildSession } from "./build-session.js";
-import { planError } from "./failure-report.js";
+import { planError } from "./plan-error.js";
 import { CallError } from "./failures.js";
 import { planGraph, type PlannedGraph } from "./planned-graph.js";
 import type { AskedRegistries } from "./registry-failure.js";

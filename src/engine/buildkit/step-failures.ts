@@ -152,6 +152,7 @@ export class StepFailures {
       solved,
       step,
       trigger,
+      failedOp: planned.graph.vertex(blamed.digest),
       planned,
       streamError: digest && status.ended(digest)?.error,
       capabilities: await capabilities,

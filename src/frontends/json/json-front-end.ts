@@ -185,6 +185,7 @@ class JsonWriter implements CommandIo {
       ...(failure ? { message: failure.message } : {}),
       ...(failure?.exitCode === undefined ? {} : { exitCode: failure.exitCode }),
       ...(failure?.copy ? { copy: failure.copy } : {}),
+      ...(failure?.finding ? { cause: failure.finding.cause, advice: failure.finding.advice } : {}),
     });
   }
 

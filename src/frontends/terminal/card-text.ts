@@ -26,7 +26,12 @@ export function cardLines(
   lines.push(...sourceLines(source, card.step.instruction.range, style, { context: 1, width }));
   for (const line of card.log) lines.push(`  ${style.dim(truncate(sanitizeLine(line), width - 2))}`);
   if (card.logTotal > card.log.length)
-    lines.push(style.dim(`  (${String(card.logTotal)} lines in all: logs ${String(card.step.number)})`));
+    lines.push(
+      style.dim(
+        `  (${String(card.logTotal)} lines${card.clipped === undefined ? " in all" : ""}: logs ${String(card.step.number)})`,
+      ),
+    );
+  if (card.clipped !== undefined) lines.push(...sentence(card.clipped, "  ", "  ", style.yellow));
   if (card.exitCode !== undefined) {
     const meaning = card.meaning === undefined ? "" : `: ${card.meaning}`;
     lines.push(`  ${style.red(`exit code ${String(card.exitCode)}`)}${meaning}`);

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { defaultPath, defaultShell, type ImageConfig } from "../../dockerfile/image-config.js";
 import type { ContainerFiles } from "../copy/container-files.js";
-import { findAccount, type Account } from "./accounts.js";
+import { findAccount, type Account } from "../../dockerfile/accounts.js";
 import { CommandCheck, foldersOf, type AccountFiles } from "./command-check.js";
 import { combineCommand, originOf, type CommandPart } from "./command.js";
 import type { Finding, Program } from "./finding.js";

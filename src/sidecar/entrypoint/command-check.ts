@@ -1,5 +1,4 @@
-import type { Account, UnknownAccount } from "./accounts.js";
-import { findAccount } from "./accounts.js";
+import { findAccount, type Account, type UnknownAccount } from "../../dockerfile/accounts.js";
 import { isShell, shellScriptIndex } from "./command.js";
 import type { Finding, Program, RunInstruction } from "./finding.js";
 import { ProgramCheck, type CheckedProgram, type ProgramContext } from "./program-check.js";

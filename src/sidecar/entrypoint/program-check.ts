@@ -1,5 +1,6 @@
 import { posix } from "node:path";
-import { mayExecute, type Account } from "./accounts.js";
+import type { Account } from "../../dockerfile/accounts.js";
+import { mayExecute } from "./accounts.js";
 import { readElf, runsOn, type ElfHead } from "./elf.js";
 import type { Finding, Program, RunInstruction } from "./finding.js";
 import { checkLibraries } from "./libraries.js";

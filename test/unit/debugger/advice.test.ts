@@ -31,6 +31,11 @@ describe("advice", () => {
       'exec: "/bin/bash": stat /bin/bash: no such file or directory',
       "There is no /bin/bash",
     ],
+    [
+      "--mount=type=secret,id=tok cat /run/secrets/tok",
+      "cat: can't open '/run/secrets/tok': No such file",
+      "--secret id=tok",
+    ],
     ["sudo x", "/bin/sh: 1: sudo: not found", "no sudo"],
     ["set -o pipefail", "/bin/sh: 1: set: Illegal option -o pipefail", "SHELL"],
   ])("%s: %s", (run, line, expected) => {

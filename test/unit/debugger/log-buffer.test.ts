@@ -15,3 +15,16 @@ it("remembers all of the steps that printed last, and the end of what others pri
   logs.append(first, 2, Buffer.from("more\n"));
   expect(logs.lines(first).at(-1)).toEqual({ stream: 2, text: "more" });
 });
+
+it("knows that the engine left out output, however much came after it", () => {
+  const [, step, other] = new FakeBuild("FROM scratch\nRUN true\nRUN false\n").steps;
+  if (!step || !other) throw new Error("no step");
+  const logs = new LogBuffer({ lines: 10 });
+  logs.append(step, 1, Buffer.from("cut in\n[output clipped, log limit 200KiB/s reached]\n"));
+  logs.append(step, 1, Buffer.from("more\n".repeat(20)));
+  logs.append(other, 1, Buffer.from("say [output clipped, log limit 200KiB/s reached]\n"));
+  expect(logs.clipped(step)).toBe("200KiB/s");
+  expect(logs.clipped(other)).toBeUndefined();
+  logs.clear(step);
+  expect(logs.clipped(step)).toBeUndefined();
+});

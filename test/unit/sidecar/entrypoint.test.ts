@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseDockerfile } from "../../../src/dockerfile/parse.js";
-import { findAccount, mayExecute, type Account } from "../../../src/sidecar/entrypoint/accounts.js";
+import { findAccount, type Account } from "../../../src/dockerfile/accounts.js";
+import { mayExecute } from "../../../src/sidecar/entrypoint/accounts.js";
 import { combineCommand, originOf, shellScriptIndex } from "../../../src/sidecar/entrypoint/command.js";
 import { readElf, runsOn } from "../../../src/sidecar/entrypoint/elf.js";
 import { findRunLines } from "../../../src/sidecar/entrypoint/lines.js";
