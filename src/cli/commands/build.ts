@@ -13,6 +13,7 @@ import { buildRequest } from "../build-request.js";
 import { ConnectedEngine } from "../connect.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
+import { reopenTerminal } from "../standard-input.js";
 
 /** `dfdebug build`. Resolves with the exit code of DESIGN.md's contract: 0 built, 1 failed, 130 interrupted. */
 export async function runBuild(path: string, flags: BuildFlags, engineFlags: EngineFlags, io: CliIo): Promise<number> {
@@ -185,6 +186,8 @@ async function runTerminal(
     entry: flags.step === true,
     ...inputs,
     execCommands: flags.exec ?? [],
+    reopenStdin: reopenTerminal,
+    raise: (name) => io.raise(name),
     onInterrupt: (handler) => io.takeSignals(["INT"], handler),
   });
 }

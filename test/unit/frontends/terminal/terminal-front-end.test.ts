@@ -78,6 +78,7 @@ describe("the terminal front end", () => {
       stdout: out.stream,
       stderr: err.stream,
       isTerminal,
+      raise: () => undefined,
       env: { NO_COLOR: "1", XDG_STATE_HOME: folder },
       signal: undefined,
       entry: false,
