@@ -36,7 +36,7 @@ export class RawTerminal {
   private unreadKeys: Buffer[] = [];
   private readonly readers: Reader[] = [];
   private isOpen = false;
-  private isLent = false;
+  private lent = 0;
   private hasEnded = false;
   private look: NodeJS.Timeout | undefined;
 
@@ -82,12 +82,12 @@ export class RawTerminal {
 
   /** Leaves the terminal, normal, to another program for as long as `work` takes. */
   async lend<Value>(work: () => Promise<Value>): Promise<Value> {
-    this.isLent = true;
+    this.lent += 1;
     this.update();
     try {
       return await work();
     } finally {
-      this.isLent = false;
+      this.lent -= 1;
       this.update();
     }
   }
@@ -200,7 +200,7 @@ export class RawTerminal {
   private update(): void {
     clearTimeout(this.look);
     const reader = this.readers.at(-1);
-    if (!reader || this.isLent) this.close();
+    if (!reader || this.lent > 0) this.close();
     else if (this.isOpen || !reader.isHolder || !inBackground()) this.open();
     else this.look = setTimeout(() => this.update(), lookPeriod).unref();
   }

@@ -2,8 +2,7 @@ import { offerFix } from "../../debugger/commands/change.js";
 import type { CommandIo } from "../../debugger/commands/io.js";
 import { openShell } from "../../debugger/commands/open-shell.js";
 import { ShellAhead } from "../../debugger/commands/shell-ahead.js";
-import { runCommandLoop, type CommandLine, type Watch } from "../../debugger/commands/loop.js";
-import type { Script } from "../../debugger/commands/script.js";
+import { runCommandLoop, type CommandLine } from "../../debugger/commands/loop.js";
 import { completeLine } from "../../debugger/commands/complete.js";
 import { StreamPrinter } from "../../debugger/commands/stream-printer.js";
 import { failureCard } from "../../debugger/card.js";
@@ -16,7 +15,7 @@ import type { StepFailure } from "../../engine/engine.js";
 import { CancelledError, DfdebugError } from "../../errors.js";
 import { cardLines } from "./card-text.js";
 import { Console } from "./console.js";
-import { HeldKeyboard, type KeySignal } from "./held-keyboard.js";
+import { HeldKeyboard } from "./held-keyboard.js";
 import { History } from "./history.js";
 import { LiveProgress } from "./live-progress.js";
 import { PlainProgress } from "./plain-progress.js";
@@ -27,34 +26,8 @@ import { changeLine, stopLines } from "./stop-text.js";
 import { sanitizeLine } from "./sanitize.js";
 import { WaitingLine } from "./waiting-line.js";
 import { widthOf } from "./width.js";
-import { canRedraw, detectStyle, formatCount, type Environment } from "./style.js";
-
-export interface TerminalOptions {
-  readonly onFailure: "shell" | "prompt" | "report";
-  readonly progress: "tty" | "plain" | "quiet";
-  /** Touched only where it is used, as is `stdout`: opening them takes its time. */
-  readonly stdin: NodeJS.ReadStream;
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
-  /** Somebody sits there: input and messages are a terminal. */
-  readonly isTerminal: boolean;
-  readonly env: Environment;
-  readonly signal: AbortSignal | undefined;
-  /** Stop before the first step. */
-  readonly entry: boolean;
-  /** Debugger commands that are run before anybody is asked; undefined: none. */
-  readonly script: Script | undefined;
-  /** Diagnostics to run at each stop. */
-  readonly execCommands: readonly string[];
-  /** `--watch`: waits for a change of what is built. */
-  readonly watch: Watch | undefined;
-  /** `stdin` once more: it is destroyed where the job is stopped with Ctrl-Z. */
-  readonly reopenStdin?: (() => NodeJS.ReadStream) | undefined;
-  /** Sends the whole job a signal whose key was pressed while the keyboard is held. */
-  readonly raise: (name: KeySignal) => void;
-  /** Takes Ctrl-C over until the returned function is called. */
-  readonly onInterrupt: (handler: () => void) => () => void;
-}
+import { canRedraw, detectStyle, formatCount } from "./style.js";
+import type { TerminalOptions } from "./terminal-options.js";
 
 interface Progress {
   take(event: SessionEvent): void;
@@ -103,6 +76,7 @@ class TerminalFrontEnd {
       if (canRedraw(output, env)) this.waiting = new WaitingLine(output, detectStyle(output, env));
       const terminal = new RawTerminal(stdin, output, options.reopenStdin);
       this.console = new Console({ output, env, terminal, beforeOutput, hangUp: session.lost });
+      options.lendTerminal?.((work) => terminal.lend(work));
       this.keyboard = new HeldKeyboard({
         terminal,
         raise: options.raise,

@@ -1,12 +1,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { describeEngines, expectNothingLeft } from "../support/engines.js";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { expectNothingLeft, testEngines } from "../support/engines.js";
+import { registrySecret, startRegistry } from "../support/registry.js";
 import { program } from "../support/run-dfdebug.js";
 import { Terminal } from "../support/terminal.js";
 
-describeEngines("the keyboard while a build is drawn", (engine) => {
+// One engine is enough: keys are dfdebug's own.
+const [engine] = testEngines();
+
+describe("the keyboard while a build is drawn", () => {
+  if (!engine) throw new Error("no engine");
   let folder: string;
 
   beforeEach(() => {
@@ -125,5 +130,32 @@ describeEngines("the keyboard while a build is drawn", (engine) => {
     await terminal.expect(/\bisig icanon\b[^]* echo /);
     terminal.type("exit 7\r");
     expect(await terminal.exited).toBe(7);
+  });
+
+  it("is a credential helper's that asks there", async () => {
+    await using registry = await startRegistry(folder);
+    writeFileSync(
+      join(folder, "docker-credential-asks"),
+      `#!/bin/sh\nprintf 'Secret: ' > /dev/tty; read -r secret < /dev/tty; printf '{"Username":"tester","Secret":"%s"}' "$secret"\n`,
+      { mode: 0o755 },
+    );
+    writeFileSync(join(folder, "config.json"), JSON.stringify({ credHelpers: { [registry.host]: "asks" } }));
+    // What is not in the registry is not found, by those who may look.
+    const edit = `sed -i 's#busybox:latest#${registry.host}/none#' "$2"`;
+    writeFileSync(join(folder, "editor"), `#!/bin/sh\n${edit}\n`, { mode: 0o755 });
+    dockerfile("true");
+    const path = `${folder}:${process.env["PATH"] ?? ""}`;
+    const env = { DOCKER_CONFIG: folder, PATH: path, EDITOR: join(folder, "editor") };
+    await using terminal = new Terminal(engine, ["build", "--step", "."], folder, env);
+    await terminal.expect("(dfdebug) ");
+    terminal.type("edit\r");
+    await terminal.expect("Secret: ");
+    terminal.type(`${registrySecret}\r`);
+    await terminal.expect("not found");
+    await terminal.expect("Edit it again? [Y/n] ");
+    terminal.type("n\r");
+    await terminal.expect("(dfdebug) ");
+    terminal.type("quit\r");
+    expect(await terminal.exited).toBe(130);
   });
 });
