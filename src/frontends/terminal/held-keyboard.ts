@@ -23,8 +23,9 @@ export interface HeldKeyboardOptions {
 }
 
 /**
- * The keyboard while nobody reads it: nothing is echoed into what is drawn, and what is typed waits for who reads next.
- * Ctrl-C, Ctrl-Z and Ctrl-\ are the signals that they always are, and forget, as ever, what was typed before them.
+ * The keyboard while nobody reads it: nothing is echoed into what is drawn. Up to the first stop what is typed is for nobody,
+ * from then on for who reads next: lines that are pasted at a prompt are commands. Ctrl-C, Ctrl-Z and Ctrl-\ are the signals
+ * that they always are, and forget, as ever, what was typed before them.
  */
 export class HeldKeyboard implements AsyncDisposable {
   private readonly options: HeldKeyboardOptions;
@@ -71,17 +72,14 @@ export class HeldKeyboard implements AsyncDisposable {
       from = at + 1;
       this.signal(signal);
     }
-    terminal.unread(keys.subarray(from));
+    if (this.isOffered) terminal.unread(keys.subarray(from));
   }
 
   private signal(name: KeySignal): void {
     const { terminal, raise, stopping } = this.options;
-    if (name === "INT") {
-      raise(name);
-      return;
-    }
-    stopping();
-    // Whoever has no way to put the terminal back, as one that is quit, leaves it as it was.
-    terminal.stop(() => raise(name));
+    if (name === "TSTP") stopping();
+    // What is quit has no time to put the terminal back.
+    if (name === "INT") raise(name);
+    else terminal.stop(() => raise(name));
   }
 }

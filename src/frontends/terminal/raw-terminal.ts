@@ -92,7 +92,10 @@ export class RawTerminal {
     }
   }
 
-  /** Stops the job, as a normal terminal does at Ctrl-Z; `raise` sends the signal. Returns when it goes on. */
+  /**
+   * Puts the terminal back and has the job stopped, or ended, by the signal that `raise` sends. Returns when the job goes on; at
+   * once where nobody could continue it, for then the system does not stop it.
+   */
   stop(raise: () => void): void {
     this.close();
     // Node puts a terminal back at the process's end that it has set once: in the background that would stop it again.
