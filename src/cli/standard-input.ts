@@ -10,7 +10,7 @@ export function standardInput(): CliIo["stdin"] {
   return (input ??= openPipe() ?? process.stdin);
 }
 
-/** The terminal that standard input is, once more: what was read it from is destroyed. */
+/** The terminal that standard input is, once more, where the stream that read it was destroyed. */
 export function reopenTerminal(): CliIo["stdin"] {
   return new ReadStream(0);
 }

@@ -216,7 +216,7 @@ export class RawTerminal {
         this.watchEnd();
       }
       this.input.on("data", this.take);
-      // Shells do not put modes back for their jobs, and what is believed to be raw already is not set again.
+      // Shells do not put modes back for their jobs, and Node does not set again what it has set already.
       this.setRaw(false);
       this.setRaw(true);
     }
