@@ -63,6 +63,9 @@ async function main(argv: readonly string[]): Promise<number> {
     },
     signal: cancelled.signal,
     takeSignals,
+    raise: (name) => {
+      process.kill(0, `SIG${name}`);
+    },
   });
 }
 

@@ -12,6 +12,8 @@ import type { EngineFlags } from "./program.js";
 
 /** The engine of one command, connected when it is first needed. */
 export class ConnectedEngine implements AsyncDisposable {
+  /** Does what may ask a person at the terminal by itself: a helper that has credentials. Whoever holds the keyboard is here. */
+  asking: <Value>(work: () => Promise<Value>) => Promise<Value> = (work) => work();
   private readonly flags: EngineFlags;
   private readonly io: CliIo;
   private readonly toolboxImage: string | undefined;
@@ -45,6 +47,7 @@ export class ConnectedEngine implements AsyncDisposable {
     refused.catch(() => undefined);
     const open: EngineTransport["upgrade"] = (path, headers, options) =>
       upgrade(endpoint, { protocol: "h2c", path, headers }, options);
+    const lookup = credentialLookup(this.io.env);
     const unused = new AbortController();
     const signal = AbortSignal.any([this.io.signal, unused.signal]);
     let channel: Promise<Duplex> | undefined = open("/grpc", {}, { signal });
@@ -67,7 +70,7 @@ export class ConnectedEngine implements AsyncDisposable {
       },
       version: async () => (await connection).engineVersion,
       sharedKey: (path) => createHash("sha256").update(`dfdebug\0${hostname()}\0${path}`).digest("hex"),
-      credentials: credentialLookup(this.io.env),
+      credentials: (host) => this.asking(() => lookup(host)),
     });
   }
 

@@ -12,4 +12,6 @@ export interface CliIo {
   readonly signal: AbortSignal;
   /** Until the returned function is called, these signals go to `listener` and interrupt nothing. */
   readonly takeSignals: (names: readonly SignalName[], listener: (name: SignalName) => void) => () => void;
+  /** Sends a signal to all that run in the terminal with this process, as a terminal that is not raw does at Ctrl-C. */
+  readonly raise: (name: "INT" | "TSTP" | "QUIT") => void;
 }

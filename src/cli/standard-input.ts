@@ -1,4 +1,5 @@
 import { fstatSync } from "node:fs";
+import { ReadStream } from "node:tty";
 import { LendingSocket } from "../docker/lending-socket.js";
 import type { CliIo } from "./io.js";
 
@@ -7,6 +8,11 @@ let input: CliIo["stdin"] | undefined;
 /** This process's standard input, as process.stdin; a pipe lends what it reads. Nothing is read until it is wanted. */
 export function standardInput(): CliIo["stdin"] {
   return (input ??= openPipe() ?? process.stdin);
+}
+
+/** The terminal that standard input is, once more, where the stream that read it was destroyed. */
+export function reopenTerminal(): CliIo["stdin"] {
+  return new ReadStream(0);
 }
 
 function openPipe(): CliIo["stdin"] | undefined {

@@ -11,8 +11,16 @@ export class Terminal implements AsyncDisposable {
   private seen = 0;
   private readonly waiters = new Set<() => void>();
 
-  constructor(engine: TestEngine, args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}) {
-    this.pty = spawn(process.execPath, [program, ...args], {
+  /** `args`: dfdebug's, or those of `shell` that is started in its place. */
+  constructor(
+    engine: TestEngine,
+    args: readonly string[],
+    cwd: string,
+    env: Readonly<Record<string, string>> = {},
+    shell?: string,
+  ) {
+    const [file, words] = shell === undefined ? [process.execPath, [program, ...args]] : [shell, [...args]];
+    this.pty = spawn(file, words, {
       name: "xterm-256color",
       cols: 100,
       rows: 30,

@@ -8,11 +8,13 @@ import { DebugSession } from "../../debugger/session.js";
 import type { SessionResult } from "../../debugger/state.js";
 import type { BuildEngine, BuildRequest, BuildResult } from "../../engine/engine.js";
 import { errorMessage, UsageError } from "../../errors.js";
+import type { TerminalOptions } from "../../frontends/terminal/terminal-options.js";
 import type { BuildFlags } from "../build-flags.js";
 import { buildRequest } from "../build-request.js";
 import { ConnectedEngine } from "../connect.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
+import { reopenTerminal } from "../standard-input.js";
 
 /** `dfdebug build`. Resolves with the exit code of DESIGN.md's contract: 0 built, 1 failed, 130 interrupted. */
 export async function runBuild(path: string, flags: BuildFlags, engineFlags: EngineFlags, io: CliIo): Promise<number> {
@@ -39,7 +41,8 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
     ? await import("../watch.js").then(({ BuildWatcher }) => BuildWatcher.open(request))
     : undefined;
   const watch: Watch | undefined = watcher && ((signal, known) => watcher.next(signal, known));
-  const result = await runFrontEnd(session, flags, engine, { script, watch }, io);
+  const lendTerminal: TerminalOptions["lendTerminal"] = (lend) => (connected.asking = lend);
+  const result = await runFrontEnd(session, flags, engine, { script, watch, lendTerminal }, io);
   if (script && !script.isUsed && result.status === "built" && flags.commands !== undefined)
     io.stderr.write(`The commands in ${script.name} were not run: the build did not stop (-b and --step stop it)\n`);
   switch (result.status) {
@@ -63,10 +66,11 @@ function checkFlags(path: string, flags: BuildFlags): void {
     throw new UsageError("Standard input cannot be both the commands and what is built");
 }
 
-/** What a session gets from elsewhere than a keyboard. */
+/** What a session gets from elsewhere than a keyboard, and who else wants that. */
 interface Inputs {
   readonly script: Script | undefined;
   readonly watch: Watch | undefined;
+  readonly lendTerminal: TerminalOptions["lendTerminal"];
 }
 
 function runFrontEnd(
@@ -185,6 +189,8 @@ async function runTerminal(
     entry: flags.step === true,
     ...inputs,
     execCommands: flags.exec ?? [],
+    reopenStdin: reopenTerminal,
+    raise: (name) => io.raise(name),
     onInterrupt: (handler) => io.takeSignals(["INT"], handler),
   });
 }

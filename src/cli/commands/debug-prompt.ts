@@ -44,7 +44,6 @@ export class DebugPrompt {
     this.options = options;
     const { io, terminal } = options;
     this.console = new Console({
-      stdin: io.stdin,
       output: io.stdout,
       env: io.env,
       terminal,

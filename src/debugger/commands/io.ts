@@ -40,8 +40,11 @@ export const unboundedWidth = 200;
 
 /** A shell that runs, of which nothing is seen yet. */
 export interface StartedShell {
-  /** Gives it the terminal until it ends. Once. Rejects with EngineError when the engine is lost. */
-  run(): Promise<ShellOutcome>;
+  /**
+   * Gives it the terminal until it ends. Once. `isUnasked`: nothing that was typed before its first prompt is for it. Rejects
+   * with EngineError when the engine is lost.
+   */
+  run(options?: { readonly isUnasked?: boolean | undefined }): Promise<ShellOutcome>;
 }
 
 /** What needs a person at a terminal. */

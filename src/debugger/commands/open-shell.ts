@@ -22,22 +22,26 @@ export interface ShellPlace {
   readonly instruction: Instruction;
 }
 
-/** Opens a shell at the stop, and closes its container when it ends. `ahead`: the same one, where it is open already. */
+/**
+ * Opens a shell at the stop, and closes its container when it ends. `isUnasked`: nobody typed the command for it. `ahead`: the
+ * same one, where it is open already.
+ */
 export async function openShell(
   context: CommandContext,
-  options: { dirty: boolean; outside: boolean },
+  options: { dirty: boolean; outside: boolean; isUnasked?: boolean },
   ahead?: OpenedShell,
 ): Promise<ShellOutcome> {
   const { session, stopped, io, signal } = context;
   const terminal = interactive(context.io, options.outside ? "toolbox" : "shell");
   const { step, at } = stopped;
-  const place = { step, at, ...options, instruction: stopped.failure?.trigger ?? step.instruction };
+  const { isUnasked, ...view } = options;
+  const place = { step, at, ...view, instruction: stopped.failure?.trigger ?? step.instruction };
   const { container, shell } = ahead ?? (await startShell(session.build, terminal, place, { signal }));
   await using _container = container;
   const { toolbox } = container;
   if (toolbox.available === false) await io.print([tone("dim", `No toolbox: ${toolbox.reason}. ${toolbox.hint}`)]);
   await io.print(...introduction(place, container), "");
-  const outcome = await shell.run();
+  const outcome = await shell.run({ isUnasked });
   await io.print("");
   return outcome;
 }

@@ -5,7 +5,7 @@ import type { CommandIo, InteractiveIo, Line } from "../../debugger/commands/io.
 import type { CommandLine } from "../../debugger/commands/loop.js";
 import { editText } from "./editor.js";
 import { renderError } from "./error-text.js";
-import { RawTerminal } from "./raw-terminal.js";
+import type { RawTerminal } from "./raw-terminal.js";
 import { renderLine } from "./render.js";
 import { runProgram, startShell } from "./shell/interactive-shell.js";
 import { detectStyle, type Environment, type Style } from "./style.js";
@@ -24,12 +24,11 @@ export interface QuestionOptions {
 }
 
 export interface ConsoleOptions {
-  readonly stdin: NodeJS.ReadStream;
   /** The terminal's output stream. */
   readonly output: NodeJS.WriteStream;
   readonly env: Environment;
-  /** The same terminal where something else reads its keys too; undefined: one of its own. */
-  readonly terminal?: RawTerminal;
+  /** The same terminal's keys. */
+  readonly terminal: RawTerminal;
   /** Its abort is an end of input at every prompt and question: nobody can do anything with an answer. */
   readonly hangUp?: AbortSignal;
   /** Called before anything is written or asked: a display that redraws itself must be finished by then. */
@@ -55,15 +54,15 @@ export class Console implements CommandIo {
     this.output = options.output;
     this.env = options.env;
     this.style = detectStyle(options.output, options.env);
-    const raw = options.terminal ?? new RawTerminal(options.stdin, options.output);
+    const raw = options.terminal;
     this.raw = raw;
     this.interactive = {
       startShell: async (container, shellOptions) => {
         const shell = await startShell(container, { terminal: raw, ...shellOptions });
         return {
-          run: () => {
+          run: (runOptions) => {
             this.beforeOutput();
-            return shell.run();
+            return shell.run(runOptions);
           },
         };
       },
@@ -73,7 +72,7 @@ export class Console implements CommandIo {
       },
       edit: (text, place) => {
         this.beforeOutput();
-        return editText(text, { ...place, env: options.env });
+        return raw.lend(() => editText(text, { ...place, env: options.env }));
       },
     };
   }

@@ -99,6 +99,20 @@ export class LiveProgress {
     this.timer = undefined;
   }
 
+  /** Takes away what runs: the terminal is somebody else's for a while. */
+  hide(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.drawn.length > 0) this.output.write(`\x1b[${String(this.drawnRows)}A\r\x1b[J`);
+    this.drawn = [];
+  }
+
+  /** Draws it again where the cursor is, whatever stands above. */
+  show(): void {
+    this.drawn = [];
+    this.draw();
+  }
+
   private step(event: Extract<SessionEvent, { type: "step" }>): void {
     const { step, status } = event;
     if (status === "started") {

@@ -2,8 +2,7 @@ import { offerFix } from "../../debugger/commands/change.js";
 import type { CommandIo } from "../../debugger/commands/io.js";
 import { openShell } from "../../debugger/commands/open-shell.js";
 import { ShellAhead } from "../../debugger/commands/shell-ahead.js";
-import { runCommandLoop, type CommandLine, type Watch } from "../../debugger/commands/loop.js";
-import type { Script } from "../../debugger/commands/script.js";
+import { runCommandLoop, type CommandLine } from "../../debugger/commands/loop.js";
 import { completeLine } from "../../debugger/commands/complete.js";
 import { StreamPrinter } from "../../debugger/commands/stream-printer.js";
 import { failureCard } from "../../debugger/card.js";
@@ -16,43 +15,26 @@ import type { StepFailure } from "../../engine/engine.js";
 import { CancelledError, DfdebugError } from "../../errors.js";
 import { cardLines } from "./card-text.js";
 import { Console } from "./console.js";
+import { HeldKeyboard } from "./held-keyboard.js";
 import { History } from "./history.js";
 import { LiveProgress } from "./live-progress.js";
 import { PlainProgress } from "./plain-progress.js";
+import { RawTerminal } from "./raw-terminal.js";
 import { renderLine } from "./render.js";
 import { ScriptConsole } from "./script-console.js";
 import { changeLine, stopLines } from "./stop-text.js";
 import { sanitizeLine } from "./sanitize.js";
 import { WaitingLine } from "./waiting-line.js";
 import { widthOf } from "./width.js";
-import { canRedraw, detectStyle, formatCount, type Environment } from "./style.js";
-
-export interface TerminalOptions {
-  readonly onFailure: "shell" | "prompt" | "report";
-  readonly progress: "tty" | "plain" | "quiet";
-  /** Touched only where it is used, as is `stdout`: opening them takes its time. */
-  readonly stdin: NodeJS.ReadStream;
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
-  /** Somebody sits there: input and messages are a terminal. */
-  readonly isTerminal: boolean;
-  readonly env: Environment;
-  readonly signal: AbortSignal | undefined;
-  /** Stop before the first step. */
-  readonly entry: boolean;
-  /** Debugger commands that are run before anybody is asked; undefined: none. */
-  readonly script: Script | undefined;
-  /** Diagnostics to run at each stop. */
-  readonly execCommands: readonly string[];
-  /** `--watch`: waits for a change of what is built. */
-  readonly watch: Watch | undefined;
-  /** Takes Ctrl-C over until the returned function is called. */
-  readonly onInterrupt: (handler: () => void) => () => void;
-}
+import { canRedraw, detectStyle, formatCount } from "./style.js";
+import type { TerminalOptions } from "./terminal-options.js";
 
 interface Progress {
   take(event: SessionEvent): void;
   end(interrupted?: boolean): void;
+  /** Takes itself from the terminal, where it redraws. */
+  hide?(): void;
+  show?(): void;
 }
 
 /** Runs a session for a person or a script: progress, stops, cards, shells, the prompt, to the end. Resolves with how it ended. */
@@ -65,6 +47,7 @@ class TerminalFrontEnd {
   private readonly options: TerminalOptions;
   private readonly history: History;
   private readonly console: Console | undefined;
+  private readonly keyboard: HeldKeyboard | undefined;
   /** Where a shell opens by itself when a step fails. */
   private readonly ahead: ShellAhead | undefined;
   private script: ScriptConsole | undefined;
@@ -91,7 +74,15 @@ class TerminalFrontEnd {
       const { stdin, stdout } = options;
       const output = stdout.isTTY ? stdout : stderr;
       if (canRedraw(output, env)) this.waiting = new WaitingLine(output, detectStyle(output, env));
-      this.console = new Console({ stdin, output, env, beforeOutput, hangUp: session.lost });
+      const terminal = new RawTerminal(stdin, output, options.reopenStdin);
+      this.console = new Console({ output, env, terminal, beforeOutput, hangUp: session.lost });
+      options.lendTerminal?.((work) => terminal.lend(work));
+      this.keyboard = new HeldKeyboard({
+        terminal,
+        raise: options.raise,
+        stopping: () => this.progress?.hide?.(),
+        continued: () => this.progress?.show?.(),
+      });
     }
     if (this.console && options.onFailure === "shell" && !options.watch && !script)
       this.ahead = new ShellAhead(session.build, this.console.interactive);
@@ -128,6 +119,7 @@ class TerminalFrontEnd {
     } finally {
       release?.();
       unsubscribe();
+      await this.keyboard?.[Symbol.asyncDispose]();
     }
   }
 
@@ -168,6 +160,7 @@ class TerminalFrontEnd {
       this.script = undefined;
     }
     if (!this.console || this.options.onFailure === "report") return { kind: "end" };
+    await this.keyboard?.offer();
     const line = await this.console.command("(dfdebug) ", {
       history: await this.history.read(),
       complete: (text) => completeLine(this.session, stopped, text),
@@ -206,7 +199,10 @@ class TerminalFrontEnd {
 
   private makeProgress(): Progress {
     const { stderr, env, progress } = this.options;
-    if (progress === "tty" && canRedraw(stderr, env)) return new LiveProgress(stderr, detectStyle(stderr, env));
+    if (progress === "tty" && canRedraw(stderr, env)) {
+      this.keyboard?.holdSoon();
+      return new LiveProgress(stderr, detectStyle(stderr, env));
+    }
     return new PlainProgress((text) => {
       stderr.write(text);
     });
@@ -223,6 +219,7 @@ class TerminalFrontEnd {
   private async atStop(stopped: StoppedState): Promise<void> {
     const { options } = this;
     this.endProgress();
+    if (!this.script && options.onFailure !== "report") await this.keyboard?.offer();
     if (stopped.failure) await this.showCard(stopped.failure, stopped);
     else await this.showStop(stopped);
     for (const command of options.execCommands) await this.diagnose(stopped, command);
@@ -242,7 +239,7 @@ class TerminalFrontEnd {
     const context = { session, stopped, io, signal: this.commandSignal() };
     try {
       const ahead = await this.ahead?.claim(stopped, context.signal);
-      await offerFix(context, await openShell(context, { dirty: false, outside: false }, ahead));
+      await offerFix(context, await openShell(context, { dirty: false, outside: false, isUnasked: true }, ahead));
     } catch (error) {
       if (!(error instanceof DfdebugError) || endsSession(error, session)) throw error;
       await io.error(error);

@@ -64,7 +64,9 @@ export async function startShell(container: StepContainer, options: ShellOptions
   });
   const text = whole === undefined ? undefined : { whole, joined, script: launch.scriptCommand };
   const relay = new Relay(process, terminal, text);
-  return { run: async () => ({ exitCode: await relay.run(), commands: relay.commands }) };
+  return {
+    run: async ({ isUnasked = false } = {}) => ({ exitCode: await relay.run(isUnasked), commands: relay.commands }),
+  };
 }
 
 /**
@@ -78,7 +80,7 @@ export async function runProgram(
 ): Promise<number> {
   const { terminal, signal } = options;
   const process = await container.exec({ argv, env: terminalEnvironment(), tty: terminal.size, signal });
-  return new Relay(process, terminal, undefined).run();
+  return new Relay(process, terminal, undefined).run(false);
 }
 
 /** The terminal's own variables; a step has none. */
@@ -110,6 +112,8 @@ class Relay {
   private text: TypedText | undefined;
   /** Keys pressed before the instruction was typed wait, so that they do not get into the middle of it. */
   private waiting: Buffer[] | undefined = [];
+  /** Whoever presses Enter before the instruction is there does not mean to run it. */
+  private dropsEarlyKeys = false;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(process: Process, terminal: RawTerminal, text: TypedText | undefined) {
@@ -119,9 +123,11 @@ class Relay {
     this.editor = new LineEditor(terminal, (line) => this.write(Buffer.from(line)));
   }
 
-  /** Relays until the shell ends; its exit code. */
-  async run(): Promise<number> {
+  /** Relays until the shell ends; its exit code. `isUnasked`: what is typed before the instruction is nobody's. */
+  async run(isUnasked: boolean): Promise<number> {
     const { process, terminal } = this;
+    this.dropsEarlyKeys = isUnasked;
+    if (isUnasked) await terminal.drop();
     await using _raw = terminal.enter((keys) => this.keys(keys));
     this.timer = setTimeout(() => this.release(), promptPatience);
     const resize = ({ columns, rows }: TerminalSize): void => process.resize(columns, rows);
@@ -181,6 +187,7 @@ class Relay {
 
   private beginInput(): void {
     if (this.edits) {
+      if (this.text) this.dropEarlyKeys();
       this.editor.begin(this.takeLine());
       this.release();
       return;
@@ -195,6 +202,7 @@ class Relay {
   /** Types the instruction, once, and gives the keyboard to the shell. */
   private typeText(): void {
     const { text } = this;
+    if (text) this.dropEarlyKeys();
     if (text && this.takesPaste && mustBePasted(text)) {
       this.text = undefined;
       this.write(Buffer.from(`\x1b[200~${text.whole}\x1b[201~`));
@@ -222,6 +230,10 @@ class Relay {
     }
     const text = this.history.take(history);
     if (text !== undefined && this.prompts > 0) this.commands.push({ text, exitCode });
+  }
+
+  private dropEarlyKeys(): void {
+    if (this.dropsEarlyKeys) this.waiting = [];
   }
 
   private release(): void {

@@ -38,13 +38,18 @@ interface Opened extends AsyncDisposable {
   readonly outcome: Promise<ShellOutcome>;
 }
 
-function open(shell: { name: string; path: string }, run: string, env: readonly string[] = []): Opened {
+function open(
+  shell: { name: string; path: string },
+  run: string,
+  env: readonly string[] = [],
+  isUnasked?: boolean,
+): Opened {
   const words: string[] = [];
   const container = new LocalContainer(words, env);
   words.push(pathOf(shell.name, shell.path, container), "-c");
   const terminal = new TestTerminal();
   const started = startShell(container, { terminal: terminal.raw, label: "step 4", typed: instruction(run) });
-  const outcome = started.then((shell) => shell.run());
+  const outcome = started.then((shell) => shell.run({ isUnasked }));
   outcome.catch(() => undefined);
   return { terminal, container, outcome, [Symbol.asyncDispose]: () => container[Symbol.asyncDispose]() };
 }
@@ -158,5 +163,18 @@ describe.each(shells)("a step's shell: $name", (shell) => {
     // Not by what is shown: the second line's echo may come in the middle of the first one's output.
     expect((await outcome).exitCode).toBe(5);
     expect(existsSync(join(container.folder, "typed-ahead"))).toBe(true);
+  });
+
+  it("takes nothing that was typed before it opened by itself", async () => {
+    await using opened = open(shell, "RUN touch typed", [], true);
+    const { terminal, container, outcome } = opened;
+    terminal.type("-ahead\rexit 5\r");
+    await terminal.expect(/step 4 .*[$#%] touch typed$/);
+    terminal.type("-late\r");
+    await terminal.expect(/step 4 .*[$#%] $/);
+    terminal.type("exit 6\r");
+    expect((await outcome).exitCode).toBe(6);
+    expect(existsSync(join(container.folder, "typed-late"))).toBe(true);
+    expect(existsSync(join(container.folder, "typed-ahead"))).toBe(false);
   });
 });

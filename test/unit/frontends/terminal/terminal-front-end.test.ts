@@ -1,13 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Script } from "../../../../src/debugger/commands/script.js";
 import type { Watch } from "../../../../src/debugger/commands/loop.js";
 import { DebugSession } from "../../../../src/debugger/session.js";
 import type { SessionResult } from "../../../../src/debugger/state.js";
 import { CancelledError, cancellation } from "../../../../src/errors.js";
-import { runTerminalFrontEnd, type TerminalOptions } from "../../../../src/frontends/terminal/terminal-front-end.js";
+import { runTerminalFrontEnd } from "../../../../src/frontends/terminal/terminal-front-end.js";
+import type { TerminalOptions } from "../../../../src/frontends/terminal/terminal-options.js";
 import { FakeBuild } from "../../../support/fake-engine.js";
 import { Keyboard, Screen } from "../../../support/screen.js";
 import { scriptOf } from "../../../support/scripts.js";
@@ -78,6 +80,7 @@ describe("the terminal front end", () => {
       stdout: out.stream,
       stderr: err.stream,
       isTerminal,
+      raise: () => undefined,
       env: { NO_COLOR: "1", XDG_STATE_HOME: folder },
       signal: undefined,
       entry: false,
@@ -369,6 +372,34 @@ describe("the terminal front end", () => {
     await out.expect("(dfdebug) ");
     keyboard.type("c\r");
     expect((await result).status).toBe("built");
+  });
+
+  it("holds the keyboard while it draws what runs: nothing typed then is a command, and Ctrl-C is what it was", async () => {
+    const { build, keyboard, out, err, result, interrupt } = run(
+      "FROM scratch\nRUN hold; write /a 1\nRUN write /b 1\nRUN write /c 1\nRUN fail 3\n",
+      { isTerminal: true, progress: "tty", raise: (name) => name === "INT" && interrupt() },
+    );
+    await new Promise<void>((resolve) => (build.onHold = () => resolve()));
+    while (!keyboard.isRaw) await turn();
+    keyboard.type("print TYPED\r\x1b[A\r");
+    for (let turns = 0; turns < 3; turns++) await turn();
+    keyboard.type("junk\x03print BEHIND\r");
+    await err.expect("Pausing behind step 2");
+    await new Promise<void>((resolve) => (build.onLeave = () => resolve()));
+    build.release();
+    await out.expect("Stopped before step 3/5");
+    await out.expect("(dfdebug) ");
+    // What is pasted at the prompt is for the prompts that follow.
+    keyboard.type("next\rprint PASTED\rnext\rnext\rprint AFTER\r");
+    await out.expect("PASTED is not set here");
+    await err.expect("Step 5/5 failed");
+    await out.expect("AFTER is not set here");
+    await out.expect("(dfdebug) ");
+    expect(keyboard.isRaw).toBe(true);
+    keyboard.type("quit\r");
+    expect((await result).status).toBe("failed");
+    expect(keyboard.isRaw).toBe(false);
+    expect(out.text).not.toMatch(/TYPED|BEHIND|junk/);
   });
 
   it("waits at a failure for a change, shows one that cannot be read, and waits on", async () => {
