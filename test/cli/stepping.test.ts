@@ -231,12 +231,12 @@ describeEngines("a stepped build", (engine) => {
     await using terminal = new Terminal(engine, ["build", "-b", "end", "--progress=plain", "."], folder);
     await terminal.expect("(dfdebug) ");
     terminal.type("exec echo running; sleep 1000\r");
-    await terminal.expect("\nrunning\n");
+    await terminal.expect("running\n");
     terminal.type("\x03");
     await terminal.expect("Interrupted\n");
     await terminal.expect("(dfdebug) ");
     terminal.type("cat /big\r");
-    await terminal.expect("\na line of a big file\n");
+    await terminal.expect("a line of a big file\n");
     terminal.type("\x03");
     await terminal.expect("Interrupted\n");
     await terminal.expect("(dfdebug) ");

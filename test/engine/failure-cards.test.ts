@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeEngines, expectNothingLeft } from "../support/engines.js";
 import { dfdebug } from "../support/run-dfdebug.js";
+import { Terminal } from "../support/terminal.js";
 
 describeEngines("a failure's card", (engine) => {
   let folder: string;
@@ -95,6 +96,19 @@ describeEngines("a failure's card", (engine) => {
     writeFileSync(join(folder, "commands"), "logs 2\nquit\n");
     const built = await dfdebug(engine, ["build", "-b", "end", "-x", "commands", "."], { cwd: folder });
     expect(built.stdout).toContain("limit of 200KiB/s: what followed is missing");
+  });
+
+  it("is followed by the prompt where no shell can run as the step does", async () => {
+    for (const instructions of ["USER nosuch\nRUN id", "RUN --mount=type=bind,source=nosuch,target=/m true"]) {
+      writeFileSync(join(folder, "Dockerfile"), `FROM busybox:latest\n${instructions}\n`);
+      await using terminal = new Terminal(engine, ["build", "."], folder);
+      await terminal.expect("Nothing can be run in this step's container");
+      await terminal.expect("(dfdebug) ");
+      terminal.type("ls /etc/passwd\r");
+      await terminal.expect(/-rw-r--r-- .* passwd\n/);
+      terminal.type("quit\r");
+      expect(await terminal.exited).toBe(1);
+    }
   });
 
   it("is whole in --progress=json", async () => {

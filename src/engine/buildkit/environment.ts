@@ -9,7 +9,7 @@ import type {
 } from "../engine.js";
 import { ownVertex, type BuildSession } from "./build-session.js";
 import { plainContainer, toolboxMount, type ContainerSpec, type ToolboxState } from "./container.js";
-import { CallError } from "./failures.js";
+import { CallError, cleaned } from "./failures.js";
 import { CacheSharingOpt, MountType, type ExecOp, type Mount } from "./gen/ops.js";
 import { edge, type Vertex } from "./graph.js";
 import type { PlannedGraph } from "./planned-graph.js";
@@ -201,7 +201,15 @@ async function mountsOf(
     let resultID = mount.mountType === MountType.BIND ? (dirty[index] ?? "") : "";
     if (resultID === "" && state) {
       const solved = await input.solver.solve(state, input.planned.graph, input.signal);
-      if (solved.status === "failed") throw solved.error;
+      if (solved.status === "failed")
+        throw new ContainerError(
+          `What step ${String(input.step.number)} mounts is not to be had: ${cleaned(solved.error.message)}`,
+          {
+            code: "CONTAINER_CREATE",
+            cause: solved.error,
+            hint: "Without it there is no container like the step's: correct the instruction (edit), or look at the files with ls and cat.",
+          },
+        );
       resultID = solved.id;
     }
     if (mount.dest === "/") rootId = resultID;

@@ -5,7 +5,7 @@ import { log } from "../../log.js";
 import type { Process } from "../engine.js";
 import { randomId } from "./connection.js";
 import type { ExitMarker, MarkerReader } from "./exit-marker.js";
-import { callError, CallError } from "./failures.js";
+import { callError, CallError, cleaned } from "./failures.js";
 import type { ExecMessage, InitMessage, LLBBridgeClient } from "./gen/gateway.js";
 
 type Input = NonNullable<ExecMessage["Input"]>;
@@ -71,7 +71,7 @@ export class GatewayProcess implements Process {
       const fail = (error: DfdebugError | CallError): void => {
         this.finish();
         started.reject(error);
-        this.settle.reject(error);
+        this.settle.reject(error instanceof CallError ? endError(error) : error);
         resolve();
       };
       this.stream.on("data", (message: ExecMessage) => {
@@ -227,6 +227,15 @@ export class GatewayProcess implements Process {
 interface Settle<T> {
   resolve(value: T): void;
   reject(error: unknown): void;
+}
+
+/** A container that runc could not start says so only when its first process is already said to run. */
+function endError(error: CallError): ContainerError {
+  return new ContainerError(`Nothing can be run in this step's container: ${cleaned(error.message)}`, {
+    code: "CONTAINER_CREATE",
+    cause: error,
+    hint: "What the step's user, mounts or directory lack has to be there first; ls and cat look at its files without a container.",
+  });
 }
 
 /** docker's exit codes for a command that could not be started: 127 not found, 126 anything else. runc says which only in words. */
