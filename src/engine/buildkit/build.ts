@@ -70,7 +70,7 @@ export class BuildkitBuild implements Build {
   private solve: OpenSolve;
   private toolbox: ToolboxMounter;
   private planned: PlannedGraph;
-  /** How often the build was planned; later plans ask for their files under new names. */
+  /** How often a plan was asked for; each asks for its files under a new name. */
   private plans = 1;
   /** How often the context changed on disk. */
   private contextVersion = 0;
@@ -155,8 +155,9 @@ export class BuildkitBuild implements Build {
   async replan(source: string, options: { signal?: AbortSignal; contextChanged?: boolean }): Promise<void> {
     const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
     if (options.contextChanged) await this.parts.session.readDockerignoreAgain();
-    const asked = await solvePlan(this.parts, this.solve, dockerfile, this.plans + 1, options.signal);
+    // A name that failed is not asked for again: BuildKit would give the failure of the text that it had.
     this.plans += 1;
+    const asked = await solvePlan(this.parts, this.solve, dockerfile, this.plans, options.signal);
     if (options.contextChanged) this.contextVersion += 1;
     const planned = this.contextVersion === 0 ? asked : asked.readingAgain(this.contextVersion);
     this.failures.forgetPlan();
