@@ -83,6 +83,11 @@ async function setsAnew(build: Build, step: Step, variable: string): Promise<boo
   return line >= range.start.line && line <= range.end.line && !new RegExp(`\\$\\{?${variable}\\b`).test(source);
 }
 
+/** The lines that `set` has in a Dockerfile's text: `ARG NAME="value"`. */
+export function trialsIn(source: string): string[] {
+  return (source.match(marked) ?? []).map((lines) => lines.split(/\r?\n/)[1] ?? "");
+}
+
 /** A Dockerfile's text without what `set` tries. */
 export function withoutTrials(source: string): string {
   return source.replaceAll(marked, "");

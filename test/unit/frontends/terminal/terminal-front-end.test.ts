@@ -137,6 +137,21 @@ describe("the terminal front end", () => {
     expect(out.text).toContain("Unterminated character class");
   });
 
+  it("says what the image has and the file has not", async () => {
+    const changes = ["retry", "write /c 4", "n"];
+    const source = "FROM scratch\nRUN write /a 1\nRUN write /c 3\n";
+    const built = async (...script: string[]): Promise<string> => {
+      const { result, err } = run(source, { breakpoints: ["3"], script: scriptOf(script) });
+      expect((await result).status).toBe("built");
+      return err.text.slice(err.text.indexOf("Built "));
+    };
+    expect(await built()).toBe("Built sha256:fake\n");
+    expect(await built("set ENV A=1", "set ARG B=x y", ...changes, "c")).toBe(
+      'Built sha256:fake\nIt has ENV A="1", ARG B="x y", set in this session only, and a change that is not in Dockerfile\n',
+    );
+    expect(await built(...changes)).toBe("Built sha256:fake\nIt has a change that is not in Dockerfile\n");
+  });
+
   it("completes with Tab, and keeps what was typed for the next session", async () => {
     const first = run(shop, { entry: true, isTerminal: true });
     await first.out.expect("(dfdebug) ");
