@@ -395,6 +395,23 @@ describeEngines("looking into a container", (engine) => {
     }
   });
 
+  it("events tell how an exec ended, and cut its command for people", async () => {
+    const since = String(Math.floor(Date.now() / 1000) - 1);
+    docker(engine, "run", "-d", "--name", other, image, "sleep", "1000");
+    try {
+      const script = `exit 5 # ${"x".repeat(500)}`;
+      expect((await dfdebug(engine, ["exec", other, "sh", "-c", script])).code).toBe(5);
+      const events = ["events", "--since", since, "--until", "0s", other];
+      const [text, json] = [await dfdebug(engine, events), await dfdebug(engine, [...events, "--json"])];
+      expect(text.stdout).toMatch(new RegExp(`container exec_start: sh -c exit 5 # x+… {2}${other} {2}image`));
+      expect(text.stdout).toMatch(new RegExp(`container exec_die {2}${other} {2}exit code 5`));
+      expect(objects(json.stdout)).toContainEqual(expect.objectContaining({ action: "exec_die", exitCode: 5 }));
+      expect(json.stdout).toContain(script);
+    } finally {
+      remove(other);
+    }
+  });
+
   it("watch is one timeline over restarts, up to the container's end", async () => {
     const script = "echo run; trap 'exit 0' TERM; while true; do sleep 0.1; done";
     docker(engine, "run", "-d", "--name", other, image, "sh", "-c", script);
