@@ -324,6 +324,9 @@ describeEngines("looking into a container", (engine) => {
     docker(engine, "run", "-dit", "--name", other, image, "sh");
     try {
       await using terminal = new Terminal(engine, ["attach", "--stdin", other], tmpdir());
+      await terminal.expect(`Attached to ${other}; Ctrl-C and ctrl-p,ctrl-q leave it.`);
+      // The prompt that was there before is drawn again.
+      await terminal.expect("/ # ");
       terminal.type("echo $((6*7))\r");
       await terminal.expect("42");
       terminal.type("\x03");
