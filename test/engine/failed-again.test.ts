@@ -98,7 +98,7 @@ COPY --from=tools /tool /
     expect(run.code, run.stderr).toBe(0);
     const errors = events.filter(({ type }) => type === "error");
     expect(errors).toHaveLength(1);
-    expect(JSON.stringify(errors)).toContain("localhost:1/none");
+    expect(JSON.stringify(errors)).toContain("localhost:1/");
   });
 
   it.each([[], ["-b", "stage-2/2"]])("stops what runs beside it, and says so (%j)", async (...where) => {
