@@ -24,7 +24,7 @@ import {
 } from "./state.js";
 import { StepStatuses } from "./step-statuses.js";
 import { CallStack } from "./stepping.js";
-import type { Trial } from "./trial.js";
+import { trialsIn, type Trial } from "./trial.js";
 
 export interface SessionOptions {
   readonly signal?: AbortSignal;
@@ -111,6 +111,11 @@ export class DebugSession implements AsyncDisposable {
   /** What is built differs from the file, whatever is to become of it. */
   get fileDifference(): PendingFix | undefined {
     return this.draft.difference;
+  }
+
+  /** What `set` has in what is built, a line of the Dockerfile each. */
+  get trials(): readonly string[] {
+    return trialsIn(this.draft.wanted);
   }
 
   /** What the last retry tried in vain, as long as the session stands there: the instruction that it took the place of. */

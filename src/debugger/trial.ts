@@ -9,6 +9,7 @@ import { SessionStateError, UsageError } from "../errors.js";
 
 const mark = "# dfdebug: set in this session only";
 const marked = new RegExp(`^${mark}\\r?\\n.*\\r?\\n`, "gm");
+const trialsAtEnd = new RegExp(`(?<![^\\n])(?:${mark}\\r?\\n.*\\r?\\n)+$`);
 
 /** `ENV NAME=value` or `ARG NAME=value`, to be tried. */
 export interface Trial {
@@ -29,7 +30,10 @@ export function parseTrial(text: string): Trial {
   return { kind: kind.toUpperCase() as Trial["kind"], name, value };
 }
 
-/** The Dockerfile's text with the trial before a step's instruction; an ARG at a FROM goes before the first one. */
+/**
+ * The Dockerfile's text with the trial before a step's instruction, in the place of an earlier one of the same variable there;
+ * an ARG at a FROM goes before the first one.
+ */
 export function withTrial(dockerfile: Dockerfile, step: Step, trial: Trial): string {
   const { source, escape } = dockerfile;
   let { range } = step.instruction;
@@ -42,7 +46,15 @@ export function withTrial(dockerfile: Dockerfile, step: Step, trial: Trial): str
   }
   const at = range.start.offset - range.start.column;
   const quoted = /^(["']).*\1$/s.test(trial.value) ? trial.value : `"${trial.value.replaceAll('"', `${escape}"`)}"`;
-  return `${source.slice(0, at)}${mark}\n${trial.kind} ${trial.name}=${quoted}\n${source.slice(at)}`;
+  const above = withoutTrial(source.slice(0, at), trial);
+  return `${above}${mark}\n${trial.kind} ${trial.name}=${quoted}\n${source.slice(at)}`;
+}
+
+/** A text that trials may stand at the end of, without the one of the same variable there. */
+function withoutTrial(text: string, { kind, name }: Trial): string {
+  const start = trialsAtEnd.exec(text)?.index ?? text.length;
+  const trials = text.slice(start).match(marked) ?? [];
+  return text.slice(0, start) + trials.filter((lines) => !lines.includes(`\n${kind} ${name}=`)).join("");
 }
 
 /** Why a value that was set does not reach a step; undefined where it does. */
@@ -52,11 +64,28 @@ export async function whatHides(build: Build, step: Step, trial: Trial): Promise
     const value = /^(["']).*\1$/s.test(trial.value) ? trial.value.slice(1, -1) : trial.value;
     return trial.value.includes("$") || build.globals.get(trial.name) === value ? undefined : given;
   }
-  if (trial.kind === "ENV") return undefined;
-  const { args, env } = await build.configuration(step, "before");
-  if (args.find(({ name }) => name === trial.name)?.setBy === "build-arg") return given;
-  const entry = env.find(({ name }) => name === trial.name);
-  return entry && entry.origin !== "ARG" ? "an ENV of the same name hides it; set ENV changes that" : undefined;
+  if (trial.kind === "ARG") {
+    const { args, env } = await build.configuration(step, "before");
+    if (args.find(({ name }) => name === trial.name)?.setBy === "build-arg") return given;
+    const entry = env.find(({ name }) => name === trial.name);
+    if (entry && entry.origin !== "ARG") return "an ENV of the same name hides it; set ENV changes that";
+  }
+  return (await setsAnew(build, step, trial.name))
+    ? `${step.instruction.text} sets it anew; next goes behind that, and set changes it there`
+    : undefined;
+}
+
+/** A step's instruction gives a variable a value in which the one before has no part. */
+async function setsAnew(build: Build, step: Step, variable: string): Promise<boolean> {
+  const { range, source } = step.instruction;
+  const { env } = await build.configuration(step, "after");
+  const line = env.find(({ name }) => name === variable)?.line ?? 0;
+  return line >= range.start.line && line <= range.end.line && !new RegExp(`\\$\\{?${variable}\\b`).test(source);
+}
+
+/** The lines that `set` has in a Dockerfile's text: `ARG NAME="value"`. */
+export function trialsIn(source: string): string[] {
+  return (source.match(marked) ?? []).map((lines) => lines.split(/\r?\n/)[1] ?? "");
 }
 
 /** A Dockerfile's text without what `set` tries. */

@@ -45,7 +45,9 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 const run = `
 run() {
   program=$1
-  case $1 in */*) ;; *)
+  case $1 in
+  */*) [ -e "$1" ] || { echo "dfdebug: $1: not found" >&2; exit 127; } ;;
+  *)
     program= IFS=:
     for folder in $PATH; do
       [ -f "$folder/$1" ] || continue
@@ -56,6 +58,7 @@ run() {
     if [ -z "$program" ]; then echo "dfdebug: $1: not found" >&2; exit 127; fi ;;
   esac
   shift
+  if [ -d "$program" ] || ! [ -x "$program" ]; then echo "dfdebug: $program: cannot be executed" >&2; exit 126; fi
   exec "$program" "$@"
 }
 has() {
@@ -68,7 +71,12 @@ has() {
 
 const outsideScript = `
 echo $$ >${runFolder}/"$1"
-cd "\${2:-/target}" || exit 125
+refuse() { echo "dfdebug: $*" >&2; exit 125; }
+if [ -n "$2" ]; then
+  cd "$2" 2>/dev/null || refuse "there is no folder $2, or it may not be entered"
+else
+  cd /target 2>/dev/null || refuse "only root and the user of the target's first process may look into /target: leave out -u, or give --inside"
+fi
 terminal=$3
 shift 3
 ${run}

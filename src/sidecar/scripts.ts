@@ -52,11 +52,12 @@ function safeLabel(label: string): string {
 /*
  * In the shared process namespace an orphan becomes a child of the target's first process, which may never wait for it: so
  * whatever is started here is waited for here. The read-only copy of the mounts is kept by open files, not by a process.
+ * Whatever user a command runs as, it writes its process id into the folder; no other user's file there can be replaced.
  */
 const setUp = `
 run=${runFolder} target=$1 mode=$2 kit=\${3%/} label=$4 command=$5
 fail() { echo "failed $*"; exit 125; }
-mkdir -p $run || fail "the toolbox's filesystem cannot be written"
+mkdir -p $run && chmod 1777 $run || fail "the toolbox's filesystem cannot be written"
 case $target in in:*)
   target=$(grep -ls "\${target#in:}" /proc/[0-9]*/cgroup | cut -d/ -f3 | sort -n | head -n 1)
   [ -n "$target" ] || fail "the target's first process was not found" ;;

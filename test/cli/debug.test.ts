@@ -78,7 +78,9 @@ describeEngines("dfdebug debug", (engine) => {
       { command: ["/etc"], code: 126 },
     ].flatMap((row) => [[], ["--inside"]].map((options) => ({ ...row, options, stdout: "" })));
     const runs = await atOnce(4, expected, async ({ command, options }) => {
-      const { code, stdout } = await debug([...options, plain, "--", ...command], input);
+      const { code, stdout, stderr } = await debug([...options, plain, "--", ...command], input);
+      // What the shell of a script of ours says is none of the user's.
+      expect(stderr).not.toContain("line ");
       return { command, code, options, stdout };
     });
     expect(runs).toEqual(expected);
@@ -106,12 +108,28 @@ describeEngines("dfdebug debug", (engine) => {
       run("--inside"),
       run("--inside", "-w", "/tmp", "-u", "1000:7"),
     ]);
-    expect(runs.map(({ stdout }) => stdout)).toEqual([
-      "/target  m 0:0\n",
-      "/tmp  m 1000:7\n",
-      "/var t m 0:0\n",
-      "/tmp t m 1000:7\n",
+    expect(runs).toEqual(
+      ["/target  m 0:0\n", "/tmp  m 1000:7\n", "/var t m 0:0\n", "/tmp t m 1000:7\n"].map((stdout) => {
+        return { code: 0, stdout, stderr: "" };
+      }),
+    );
+  });
+
+  it("looks outside as the target's own user, and says where another one may not", async () => {
+    const name = targets.run(["--user", "1000"]);
+    const [own, other, nowhere] = await Promise.all([
+      debug(["-u", "1000", name, "--", "ls", "-d", "/target/etc/passwd"]),
+      debug(["-u", "1001", name, "--", "true"]),
+      debug(["-w", "/no/such", name, "--", "true"]),
     ]);
+    expect(own).toEqual({ code: 0, stdout: "/target/etc/passwd\n", stderr: "" });
+    expect(other).toMatchObject({ code: 125, stdout: "" });
+    expect(other.stderr).toContain("only root and the user of the target's first process may look into /target");
+    expect(nowhere).toEqual({
+      code: 125,
+      stdout: "",
+      stderr: "dfdebug: there is no folder /no/such, or it may not be entered\n",
+    });
   });
 
   it("enters the target's mounts inside, where SYS_ADMIN is asked for", async () => {

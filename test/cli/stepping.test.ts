@@ -300,6 +300,13 @@ describeEngines("a stepped build", (engine) => {
     expect(run.stderr).toContain("Error: commands, line 3: break biuld: biuld matches nothing");
     expect(run.stderr).not.toContain("Built");
 
+    // At a failed step, too, where the exit code is the failure's.
+    writeFileSync(join(folder, "Dockerfile"), "FROM busybox\nRUN exit 9\n");
+    const failed = await dfdebug(engine, ["build", "-x", "commands", "."], { cwd: folder });
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain("Error: commands, line 3: break biuld: biuld matches nothing");
+    expect(failed.stderr).toContain("The command behind it was not run.");
+
     const unread = await dfdebug(engine, ["build", "-x", "nowhere", "."], { cwd: folder });
     expect(unread.code).toBe(2);
     expect(unread.stderr).not.toContain("#1");

@@ -124,6 +124,17 @@ describeEngines("dfdebug entrypoint", (engine) => {
     expect(findings.map((finding) => finding.message).join("\n")).toContain(message);
   });
 
+  it("says where a relative program was looked for", async () => {
+    const { findings } = await look(create(["--user", "0", "-w", "/tmp", "--entrypoint", "./app/ok.sh"]));
+    expect(findings).toMatchObject([
+      {
+        kind: "program-missing",
+        message: "./app/ok.sh is not there: the working directory is /tmp",
+        hint: "Did you mean /app/ok.sh?",
+      },
+    ]);
+  });
+
   it("keeps the lines of what the container has from its image", async () => {
     const { canRun, lines, programs } = await look(create(["--user", "0", "--entrypoint", "/app/ok.sh"]));
     expect(canRun).toBe(true);

@@ -91,6 +91,16 @@ COPY --from=tools /tool /
     if (!isOld(engine)) expect(output.join()).toContain("/try");
   });
 
+  it("is left behind by the next text, where no plan could be made of one", async () => {
+    writeFileSync(join(folder, "Dockerfile"), `ARG BASE=busybox:latest\nFROM \${BASE}\nRUN echo $WHO ${id}\n`);
+    const commands = ["-set ARG BASE=localhost:1/none", "set ARG BASE=busybox", "next", "set ENV WHO=me", "reload"];
+    const { run, events } = await build(commands, "--step");
+    expect(run.code, run.stderr).toBe(0);
+    const errors = events.filter(({ type }) => type === "error");
+    expect(errors).toHaveLength(1);
+    expect(JSON.stringify(errors)).toContain("localhost:1/");
+  });
+
   it.each([[], ["-b", "stage-2/2"]])("stops what runs beside it, and says so (%j)", async (...where) => {
     const beside = `RUN echo ${id}; sleep 600`;
     const failing = `RUN until [ -e /c/begun ]; do sleep 0.1; done; exit 3`;

@@ -324,6 +324,9 @@ describeEngines("looking into a container", (engine) => {
     docker(engine, "run", "-dit", "--name", other, image, "sh");
     try {
       await using terminal = new Terminal(engine, ["attach", "--stdin", other], tmpdir());
+      await terminal.expect(`Attached to ${other}; Ctrl-C and ctrl-p,ctrl-q leave it.`);
+      // The prompt that was there before is drawn again.
+      await terminal.expect("/ # ");
       terminal.type("echo $((6*7))\r");
       await terminal.expect("42");
       terminal.type("\x03");
@@ -390,6 +393,23 @@ describeEngines("looking into a container", (engine) => {
       ]);
       const text = await dfdebug(engine, ["events", "--since", since, "--until", "0s", other]);
       expect(text.stdout).toMatch(new RegExp(`container die {2}${other} {2}exit code 3`));
+    } finally {
+      remove(other);
+    }
+  });
+
+  it("events tell how an exec ended, and cut its command for people", async () => {
+    const since = String(Math.floor(Date.now() / 1000) - 1);
+    docker(engine, "run", "-d", "--name", other, image, "sleep", "1000");
+    try {
+      const script = `exit 5 # ${"x".repeat(500)}`;
+      expect((await dfdebug(engine, ["exec", other, "sh", "-c", script])).code).toBe(5);
+      const events = ["events", "--since", since, "--until", "0s", other];
+      const [text, json] = [await dfdebug(engine, events), await dfdebug(engine, [...events, "--json"])];
+      expect(text.stdout).toMatch(new RegExp(`container exec_start: sh -c exit 5 # x+… {2}${other} {2}image`));
+      expect(text.stdout).toMatch(new RegExp(`container exec_die {2}${other} {2}exit code 5`));
+      expect(objects(json.stdout)).toContainEqual(expect.objectContaining({ action: "exec_die", exitCode: 5 }));
+      expect(json.stdout).toContain(script);
     } finally {
       remove(other);
     }

@@ -113,15 +113,17 @@ class Attachment {
     const { io, stream, info, flags } = this;
     const terminal = new RawTerminal(io.stdin, io.stdout);
     const takesInput = flags.stdin === true;
+    const resizeTo = (h: number, w: number): Promise<unknown> =>
+      this.containers.connection.json("POST", `/containers/${info.Id}/resize`, { query: { h, w } });
     const resize = (): void => {
       const { columns, rows } = terminal.size;
-      const query = { h: rows, w: columns };
-      this.containers.connection.json("POST", `/containers/${info.Id}/resize`, { query }).catch(() => undefined);
+      resizeTo(rows, columns).catch(() => undefined);
     };
     // Who only watches leaves the size of the container's terminal alone.
     const follows = takesInput && info.Config.Tty;
     const stopSize = follows ? terminal.onResize(resize) : (): void => undefined;
-    if (follows) resize();
+    // A program draws what is on its screen again when that has another size; only then is it seen here (as docker does it).
+    if (follows) resizeTo(terminal.size.rows + 1, terminal.size.columns + 1).then(resize, resize);
     stream.on("drain", () => terminal.resumeKeys());
     const raw = terminal.enter(
       (typed) => {
@@ -135,7 +137,12 @@ class Attachment {
       },
       () => this.leave("left"),
     );
-    if (!takesInput) io.stderr.write(`Watching ${nameOf(info)}; Ctrl-C leaves it.\n`);
+    const leaves = !takesInput
+      ? "Ctrl-C leaves it"
+      : flags.passInterrupt
+        ? `${flags.detachKeys} leaves it`
+        : `Ctrl-C and ${flags.detachKeys} leave it`;
+    io.stderr.write(`${takesInput ? "Attached to" : "Watching"} ${nameOf(info)}; ${leaves}.\n`);
     return {
       [Symbol.asyncDispose]: async () => {
         stopSize();

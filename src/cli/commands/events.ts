@@ -2,6 +2,7 @@ import { engineEvents, eventTime, parseFilters, type EngineEvent, type EventFilt
 import type { Containers } from "../../docker/containers.js";
 import { parseTimestamp } from "../../docker/timestamps.js";
 import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
+import { truncate } from "../../frontends/terminal/width.js";
 import { detectStyle, type Style } from "../../frontends/terminal/style.js";
 import type { CliIo } from "../io.js";
 import { jsonLine, writeAll } from "../output.js";
@@ -60,7 +61,7 @@ async function withNames(
 /** An event with what follows from those before it. */
 export interface EventFact {
   readonly event: EngineEvent;
-  /** Of `die`. */
+  /** Of `die` and `exec_die`. */
   readonly exitCode: number | undefined;
   /** Of `die`: the kernel had run out of memory for it in this run. */
   readonly outOfMemory: boolean;
@@ -75,7 +76,7 @@ export class Deaths {
     if (Type !== "container") return { event, exitCode: undefined, outOfMemory: false };
     if (Action === "start") this.starved.delete(Actor.ID);
     if (Action === "oom") this.starved.add(Actor.ID);
-    const code = Action === "die" ? Number(Actor.Attributes?.["exitCode"]) : NaN;
+    const code = Action === "die" || Action === "exec_die" ? Number(Actor.Attributes?.["exitCode"]) : NaN;
     return {
       event,
       exitCode: Number.isInteger(code) ? code : undefined,
@@ -89,7 +90,7 @@ export function eventText(fact: EventFact, style: Style): string {
   const { Type, Action, Actor } = fact.event;
   const { name, ...attributes } = Actor.Attributes ?? {};
   const who = name ?? Actor.ID.slice(0, 19);
-  const action = fact.exitCode !== undefined && fact.exitCode !== 0 ? style.red(Action) : Action;
+  const action = truncate(sanitizeLine(Action), longestAction);
   const details = [
     ...(fact.exitCode === undefined ? [] : [`exit code ${String(fact.exitCode)}`]),
     ...(fact.outOfMemory ? ["out of memory"] : []),
@@ -98,8 +99,11 @@ export function eventText(fact: EventFact, style: Style): string {
       .map(([key, value]) => `${key} ${value}`),
   ];
   const rest = details.length > 0 ? `  ${style.dim(sanitizeLine(details.join(", ")))}` : "";
-  return `${eventTime(fact.event)}  ${Type} ${sanitizeLine(action, { colour: style.colour })}  ${sanitizeLine(who)}${rest}`;
+  return `${eventTime(fact.event)}  ${Type} ${fact.exitCode ? style.red(action) : action}  ${sanitizeLine(who)}${rest}`;
 }
+
+/** Columns of what happened: an exec's has its whole command, a script of any length. */
+const longestAction = 100;
 
 /** Attributes that say what happened; the others are the container's labels. */
 const told = new Set([

@@ -78,6 +78,10 @@ export const actCommands: readonly DebuggerCommand[] = [
       const [written, destination] = dirty.rest;
       if (written === undefined || destination === undefined)
         throw new UsageError("cp: from where to where?", { hint: usage });
+      if (destination === "-")
+        throw new UsageError("cp: there is no standard output to copy to here", {
+          hint: "cat prints a file; ./- is a file of that name.",
+        });
       const { state, path } = await statePath(written, context, { dirty: dirty.found });
       const report = await copyOut(state, path, resolve(destination), {
         force: force.found,

@@ -1,5 +1,5 @@
 import { unifiedDiff } from "../../dockerfile/edit.js";
-import type { FileChange, FileStat, Ref } from "../../engine/engine.js";
+import type { FileChange, FileStat, Ref, Step } from "../../engine/engine.js";
 import { UsageError } from "../../errors.js";
 import { previousStep } from "../facts.js";
 import { formatBytes, formatCount } from "../format.js";
@@ -90,8 +90,23 @@ async function builtSteps(
   return {
     before: await session.build.before(first, options),
     after: await session.build.after(last, options),
-    title: first === last ? `Step ${number}` : `Steps ${number} to ${String(last.number)}`,
+    title:
+      first === last
+        ? `Step ${number}`
+        : isBuiltOn(last, first, session.build.steps)
+          ? `Steps ${number} to ${String(last.number)}`
+          : `Step ${String(last.number)} against the state before step ${number}`,
   };
+}
+
+/** A step's state is what others made of an earlier one's: it is of the same stage, or of one that this stage is built on. */
+function isBuiltOn(step: Step, earlier: Step, steps: readonly Step[]): boolean {
+  let current: Step | undefined = step;
+  while (current && current.stage !== earlier.stage) {
+    const from: Step | undefined = steps[current.number - current.stageStep];
+    current = steps[(from?.dependsOn[0] ?? 0) - 1];
+  }
+  return current !== undefined;
 }
 
 function tonedTitle(title: string, changes: readonly FileChange[]): Line {

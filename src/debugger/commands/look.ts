@@ -20,19 +20,20 @@ export const lookCommands: readonly DebuggerCommand[] = [
     aliases: ["l"],
     usage: "list [LINE|STEP]",
     summary: "show the Dockerfile around the step, or around a line",
-    help: "A number is a line; other places are written as for break. The step where the session stands is marked.",
+    help: "A number is a line; other places are written as for break. The step that the session stands before is marked.",
     completes: ["spec"],
     async run(context, args) {
       const { session, stopped, io } = context;
       const [written] = args;
-      const marked = stopped.step.instruction.range;
+      const here = stopped.step.instruction.range;
+      const marked = stopped.at === "after" ? undefined : here;
       const { attempt } = session;
       const tried: Line[] = attempt
         ? [[tone("dim", `  step ${String(attempt.step.number)}: ${attemptText(attempt.instead)}`)]]
         : [];
       const { source } = session.build.dockerfile;
       if (written === undefined)
-        return io.print(...sourceLines(source, marked, { marked, context: 5, width: io.width }), ...tried);
+        return io.print(...sourceLines(source, here, { marked, context: 5, width: io.width }), ...tried);
       const around = /^\d+$/.test(written)
         ? { start: { line: Number(written), column: 0 }, end: { line: Number(written), column: 0 } }
         : stepNamed(written, context).instruction.range;
@@ -197,7 +198,8 @@ export function sourceLines(
   source: string,
   around: Parameters<typeof excerpt>[1],
   options: {
-    readonly marked: { readonly start: { readonly line: number }; readonly end: { readonly line: number } };
+    /** Undefined: no line is. */
+    readonly marked: { readonly start: { readonly line: number }; readonly end: { readonly line: number } } | undefined;
     readonly context: number;
     readonly width: number;
   },
@@ -207,7 +209,7 @@ export function sourceLines(
   const shown = excerpt(source, around, { context, width: Math.max(8, options.width - gutter) });
   const digits = String(shown.at(-1)?.line ?? 1).length;
   return shown.map(({ line, text }): Line => {
-    const isHere = marked.start.line <= line && line <= marked.end.line;
+    const isHere = marked !== undefined && marked.start.line <= line && line <= marked.end.line;
     const number = String(line).padStart(digits);
     return [
       tone(isHere ? "bad" : "plain", isHere ? " ▸ " : "   "),

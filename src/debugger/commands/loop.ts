@@ -75,7 +75,11 @@ export async function runCommandLoop(session: DebugSession, options: LoopOptions
       options.atWork?.(true);
       const failed = await executeLine(context, text).finally(() => options.atWork?.(false));
       const final = failed && !line.mayFail ? await options.scriptFailed?.(text, failed) : undefined;
-      if (final) await session.terminate(final);
+      if (final) {
+        // The session ends with the failed step, not with this.
+        if (stopped.reason === "failure") await io.error(final);
+        await session.terminate(final);
+      }
     } else if (line.kind === "leave") await executeLine(context, "quit");
     else if (line.kind === "end") {
       if (stopped.reason === "failure") await session.terminate();

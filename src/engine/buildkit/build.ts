@@ -89,7 +89,8 @@ export class BuildkitBuild implements Build {
   /** Plans the build: runs the frontend, which reads the Dockerfile and the base images' configurations. */
   static async plan(parts: BuildParts, signal: AbortSignal | undefined): Promise<BuildkitBuild> {
     const planner = new Planner(parts);
-    return new BuildkitBuild(parts, planner, await planner.first(parts.solve.solver, parts.request.dockerfile, signal));
+    const planned = await planner.plan(parts.solve.solver, parts.request.dockerfile, { signal });
+    return new BuildkitBuild(parts, planner, planned);
   }
 
   get dockerfile(): Dockerfile {
@@ -153,7 +154,7 @@ export class BuildkitBuild implements Build {
 
   async replan(source: string, options: { signal?: AbortSignal; contextChanged?: boolean }): Promise<void> {
     const dockerfile = parseDockerfile(source, { file: this.dockerfile.file });
-    const planned = await this.planner.again(this.solve.solver, dockerfile, options);
+    const planned = await this.planner.plan(this.solve.solver, dockerfile, options);
     this.failures.forgetPlan();
     const kept = keptSteps(this.planned, planned, (one) => this.isBuilt(one));
     this.planned = this.planner.rebuilding(planned, (next) => kept.has(next.number));

@@ -15,7 +15,7 @@ export class Planner {
     readonly session: BuildSession;
     readonly registries: AskedRegistries;
   };
-  /** How often the build was planned; later plans ask for their files under new names. */
+  /** How often a plan was asked for; each asks for its files under a new name. */
   private plans = 0;
   /** How often the context changed on disk. */
   private contextVersion = 0;
@@ -24,22 +24,29 @@ export class Planner {
     this.parts = parts;
   }
 
-  /** `dockerfile` is undefined where only the engine can read it (a remote context). Rejects with what people are told. */
-  async first(solver: Solver, dockerfile: Dockerfile | undefined, signal?: AbortSignal): Promise<PlannedGraph> {
-    const planned = await this.solve(solver, dockerfile, signal);
-    this.plans = 1;
-    return planned;
-  }
-
-  /** The plan of another text; with `contextChanged` what is read of the context is read anew. Rejects as `first`. */
-  async again(
+  /**
+   * Runs the frontend, which reads the Dockerfile and the base images' configurations. `dockerfile` is undefined where only
+   * the engine can read it (a remote context); with `contextChanged` what is read of the context is read anew. Rejects with
+   * what people are told.
+   */
+  async plan(
     solver: Solver,
-    dockerfile: Dockerfile,
-    options: { signal?: AbortSignal; contextChanged?: boolean },
+    dockerfile: Dockerfile | undefined,
+    options: { signal?: AbortSignal | undefined; contextChanged?: boolean },
   ): Promise<PlannedGraph> {
-    if (options.contextChanged) await this.parts.session.readDockerignoreAgain();
-    const planned = await this.solve(solver, dockerfile, options.signal);
+    const { request, session } = this.parts;
+    if (options.contextChanged) await session.readDockerignoreAgain();
+    // A name that failed is not asked for again: BuildKit would give the failure of the text that it had.
     this.plans += 1;
+    const names = session.prepare(dockerfile, this.plans);
+    let planned: PlannedGraph;
+    try {
+      const result = await solver.frontend(session.frontendOptions(names, dockerfile), options.signal);
+      log("buildkit", "planned");
+      planned = planGraph(result, { request, dockerfile });
+    } catch (error) {
+      throw error instanceof CallError ? planError(error, this.parts, dockerfile) : error;
+    }
     if (options.contextChanged) this.contextVersion += 1;
     return this.contextVersion === 0 ? planned : planned.readingAgain(this.contextVersion);
   }
@@ -48,24 +55,6 @@ export class Planner {
   rebuilding(planned: PlannedGraph, isBuilt: (step: Step) => boolean): PlannedGraph {
     const { noCache, noCacheFilter } = this.parts.request;
     return planned.rebuilding((step) => !isBuilt(step) && (noCache || noCacheFilter.includes(step.stage.label)));
-  }
-
-  /** Runs the frontend, which reads the Dockerfile and the base images' configurations. */
-  private async solve(
-    solver: Solver,
-    dockerfile: Dockerfile | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<PlannedGraph> {
-    const { request, session } = this.parts;
-    const names = session.prepare(dockerfile, this.plans + 1);
-    const options = session.frontendOptions(names, dockerfile);
-    try {
-      const result = await solver.frontend(options, signal);
-      log("buildkit", "planned");
-      return planGraph(result, { request, dockerfile });
-    } catch (error) {
-      throw error instanceof CallError ? planError(error, this.parts, dockerfile) : error;
-    }
   }
 }
 

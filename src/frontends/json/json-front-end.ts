@@ -192,7 +192,14 @@ class JsonWriter implements CommandIo {
   private ended(result: SessionResult): void {
     switch (result.status) {
       case "built":
-        this.write("ended", { status: "built", imageId: result.image.imageId, names: result.image.names, exitCode: 0 });
+        this.write("ended", {
+          status: "built",
+          imageId: result.image.imageId,
+          names: result.image.names,
+          ...(this.session.trials.length > 0 ? { set: this.session.trials } : {}),
+          ...(this.session.fileDifference ? { differs: true } : {}),
+          exitCode: 0,
+        });
         break;
       case "failed":
         this.write("ended", { status: "failed", failedStep: result.failure.step.number, exitCode: 1 });

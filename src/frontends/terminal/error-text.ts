@@ -44,7 +44,7 @@ export function sourceLines(
   style: Style,
   options: SourceLineOptions,
 ): string[] {
-  const width = Math.max(8, options.width - String(range.end.line + options.context).length - 5);
+  const width = Math.max(8, options.width - String(range.end.line + options.context).length - 6);
   const shown = excerpt(source, range, { context: options.context, width });
   const wholeLine = range.start.column === 0 && range.end.column === 0;
   const isPointed = options.points === true && !wholeLine && range.start.line === range.end.line;

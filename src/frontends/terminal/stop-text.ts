@@ -26,11 +26,9 @@ export function stopLines(session: DebugSession, stopped: StoppedState, width: n
     ...(gap < 2 && width < 78
       ? [[tone("bold", title)], place]
       : [[tone("bold", title), " ".repeat(Math.max(2, gap)), place]]),
-    ...sourceLines(dockerfile.source, range, { marked: at === "after" ? nowhere : range, context: 2, width }),
+    ...sourceLines(dockerfile.source, range, { marked: at === "after" ? undefined : range, context: 2, width }),
   ];
 }
-
-const nowhere = { start: { line: 0 }, end: { line: -1 } };
 
 /** `step 5 changed: +312 files, 4.1 MB under /src`; undefined where the step before could change nothing. */
 export async function changeLine(

@@ -320,5 +320,11 @@ class TerminalFrontEnd {
     const { names, imageId } = result.image;
     const as = names.length > 0 ? ` as ${names.join(", ")}` : "";
     stderr.write(`Built ${imageId.slice(0, 19)}${as}\n`);
+    const { trials, fileDifference, build } = this.session;
+    const extra = [
+      ...(trials.length > 0 ? [`${trials.join(", ")}, set in this session only`] : []),
+      ...(fileDifference ? [`a change that is not in ${build.dockerfile.file}`] : []),
+    ];
+    if (extra.length > 0) stderr.write(`It has ${sanitizeLine(extra.join(", and "))}\n`);
   }
 }

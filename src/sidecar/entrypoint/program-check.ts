@@ -60,9 +60,11 @@ export class ProgramCheck {
     if (found?.kind === undefined) {
       this.programs.push({ role, name, path: undefined, real: undefined, type: undefined });
       const kind = role === "interpreter" ? "interpreter-missing" : "program-missing";
-      const where = name.includes("/")
+      const where = name.startsWith("/")
         ? "is not there"
-        : `is in no folder of PATH (${this.context.searched.join(":")})`;
+        : name.includes("/")
+          ? `is not there: the working directory is ${this.context.directory}`
+          : `is in no folder of PATH (${this.context.searched.join(":")})`;
       const dangling = found && danglingText(found);
       this.add(kind, `${label}${name} ${dangling ?? where}`, await this.hintFor(name, role));
       return undefined;
@@ -166,9 +168,8 @@ export class ProgramCheck {
           : `${path} is not executable for ${who} (mode ${octal(head.mode)}, owner ${String(head.uid)}:${String(head.gid)})`,
         `COPY --chmod=755, or RUN chmod +x ${real}.`,
       );
-      return;
     }
-    if (account.uid === 0) return;
+    if (!account || account.uid === 0) return;
     for (let folder = posix.dirname(real); folder !== "/"; folder = posix.dirname(folder)) {
       const above = await files.head((await files.find(folder)).real);
       if (!above || mayExecute(above, account)) continue;
@@ -215,6 +216,9 @@ export class ProgramCheck {
     const beside = posix.join(directory, name);
     if (role !== "interpreter" && !name.includes("/") && (await files.find(beside)).kind === "file")
       return `It is in the working directory, which is not searched: write ./${name}.`;
+    const atRoot = posix.resolve("/", name);
+    if (name.includes("/") && !places.includes(atRoot) && (await files.find(atRoot)).kind === "file")
+      return `Did you mean ${atRoot}?`;
     for (const place of places) {
       const on = await files.fileOnTheWay(posix.dirname(place));
       if (on !== undefined && name.includes("/")) return `${on} is a file, not a folder.`;

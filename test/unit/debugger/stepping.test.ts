@@ -212,7 +212,10 @@ describe("stepping", () => {
     const source = "ARG BASE=scratch\nFROM ${BASE}\nARG MODE=slow\nRUN write /mode $MODE$LEVEL\n";
     const { build, session } = await begin(source, ["3"]);
     expect(where(await session.set({ kind: "ENV", name: "LEVEL", value: "7" }))).toBe("4 step (ENV LEVEL set)");
+    expect(where(await session.set({ kind: "ARG", name: "MODE", value: "slow" }))).toBe("5 step (ARG MODE set)");
+    expect(where(await session.set({ kind: "ENV", name: "LEVEL", value: "7" }))).toBe("5 step (ENV LEVEL set)");
     expect(where(await session.set({ kind: "ARG", name: "MODE", value: "fast" }))).toBe("5 step (ARG MODE set)");
+    expect(build.steps).toHaveLength(5);
     expect(session.pendingFix).toBeUndefined();
     expect(where(await session.continue())).toBe("built");
     expect(build.files).toEqual({ "/mode": "fast7" });
@@ -227,6 +230,22 @@ describe("stepping", () => {
     expect(where(session.state)).toBe("5 breakpoint (breakpoint 1)");
     await session.restart();
     await expect(session.set({ kind: "ENV", name: "A", value: "b" })).rejects.toThrow(/before its FROM/);
+    await session.until("4");
+    await expect(session.set({ kind: "ARG", name: "KEEP", value: "3" })).rejects.toThrow(/ARG KEEP=2 sets it anew/);
+    await session.until("3");
+    for (const kind of ["ENV", "ARG"] as const)
+      await expect(session.set({ kind, name: "KEEP", value: "3" })).rejects.toThrow(/ENV KEEP=1 sets it anew/);
+    expect(build.dockerfile.source).toBe(source);
+  });
+
+  it("takes a value that the next instruction goes by", async () => {
+    const source = "FROM scratch\nENV LIST=$LIST:c\nARG MODE\nRUN write /list $LIST$MODE\n";
+    const { build, session } = await begin(source, ["2"]);
+    await session.set({ kind: "ENV", name: "LIST", value: "a" });
+    await session.next();
+    await session.set({ kind: "ARG", name: "MODE", value: "b" });
+    expect(where(await session.continue())).toBe("built");
+    expect(build.files).toEqual({ "/list": "a:cb" });
   });
 
   it("pauses behind what runs, then interrupts it, then ends", async () => {

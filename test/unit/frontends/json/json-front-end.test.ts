@@ -139,6 +139,15 @@ describe("--progress=json", () => {
     ]);
   });
 
+  it("says what the image has and the file has not", async () => {
+    const commands = ["set ENV A=1", "retry 4", "write /c 4", "n", "continue"];
+    const events = await run("FROM scratch\nRUN write /a 1\nRUN write /c 3\n", {
+      script: scriptOf(commands),
+      breakpoints: ["3"],
+    });
+    expect(events.at(-1)).toMatchObject({ type: "ended", status: "built", set: ['ENV A="1"'], differs: true });
+  });
+
   it("ends with a script that fails", async () => {
     const script = scriptOf(["", "next", "nonsense", "continue"], { strict: true });
     const events = await run(failing, { script, entry: true });

@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { DetachKeys, parseDetachKeys } from "../../../../src/frontends/terminal/detach-keys.js";
 import { binarySize, decimalSize } from "../../../../src/frontends/terminal/docker-units.js";
 import { tableLines } from "../../../../src/frontends/terminal/table.js";
-import { wrapValue } from "../../../../src/frontends/terminal/width.js";
+import { detectStyle } from "../../../../src/frontends/terminal/style.js";
+import { sourceLines } from "../../../../src/frontends/terminal/error-text.js";
+import { textWidth, wrapValue } from "../../../../src/frontends/terminal/width.js";
 
 describe("detach keys", () => {
   it("are docker's form", () => {
@@ -47,6 +49,15 @@ describe("a table", () => {
 
   it("is cut to the terminal's width", () => {
     expect(tableLines([], [["a", "a long text"]], { width: 8 })).toEqual(["a  a lo…"]);
+  });
+});
+
+describe("an excerpt of a Dockerfile", () => {
+  it.each([31, 32, 33, 34, 200])("is no wider than the terminal, with a line of %d columns", (length) => {
+    const source = `${"FROM a\n".repeat(9)}RUN ${"x".repeat(length - 4)}\n`;
+    const range = { start: { line: 10, column: 0 }, end: { line: 10, column: length } };
+    const lines = sourceLines(source, range, detectStyle({}, {}), { context: 1, width: 40 });
+    expect(Math.max(...lines.map(textWidth))).toBeLessThanOrEqual(40);
   });
 });
 

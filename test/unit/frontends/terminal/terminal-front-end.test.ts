@@ -37,7 +37,22 @@ const commands = [
   ["break tools if $MODE == fast", "break RUN if changed(/tool) && !cached", "tbreak end", "breakpoints"],
   ["clear 1", "condition 2 exists(/tool)", "condition 2", "break nowhere", "break 8 if", "until deps/9"],
   ["stepout", "until 8", "step", "ls", "ls /app", "cat /app/deps", "cat deps/2:/app/deps", "diff 7 8", "diff 4"],
-  ["continue", "logs", "logs 9", "env", "args", "args 1", "info", "info 2", "list 4", "list tools"],
+  [
+    "diff 2 8",
+    "diff 5 7",
+    "cp /tool -",
+    "continue",
+    "list",
+    "logs",
+    "logs 9",
+    "env",
+    "args",
+    "args 1",
+    "info",
+    "info 2",
+    "list 4",
+    "list tools",
+  ],
   ["set ENV MODE=slow", "back 3", "restart", "until 10", "exec true", "exec exit 4", "save kept", "cp /tool"],
   ["retry 2", "write /app/deps 2", "n", "diff --file", "help back", "help nothing", "clearall", "q"],
 ].flat();
@@ -138,6 +153,21 @@ describe("the terminal front end", () => {
     expect(out.text).toContain("Did you mean /app?");
     expect(out.text).toContain("/app is there, and has no x in it.");
     expect(out.text).toContain("Unterminated character class");
+  });
+
+  it("says what the image has and the file has not", async () => {
+    const changes = ["retry", "write /c 4", "n"];
+    const source = "FROM scratch\nRUN write /a 1\nRUN write /c 3\n";
+    const built = async (...script: string[]): Promise<string> => {
+      const { result, err } = run(source, { breakpoints: ["3"], script: scriptOf(script) });
+      expect((await result).status).toBe("built");
+      return err.text.slice(err.text.indexOf("Built "));
+    };
+    expect(await built()).toBe("Built sha256:fake\n");
+    expect(await built("set ENV A=1", "set ARG B=x y", ...changes, "c")).toBe(
+      'Built sha256:fake\nIt has ENV A="1", ARG B="x y", set in this session only, and a change that is not in Dockerfile\n',
+    );
+    expect(await built(...changes)).toBe("Built sha256:fake\nIt has a change that is not in Dockerfile\n");
   });
 
   it("completes with Tab, and keeps what was typed for the next session", async () => {
