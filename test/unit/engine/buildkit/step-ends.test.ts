@@ -8,6 +8,7 @@ import { StepEnds } from "../../../../src/engine/buildkit/step-ends.js";
 import { FakeBuild } from "../../../support/fake-engine.js";
 
 const time = { seconds: 1n, nanos: 0 };
+const later = { seconds: 1n, nanos: 1000 };
 
 /** A stream of progress in which step N's op is called `opN`. */
 class Progress {
@@ -44,12 +45,15 @@ class Progress {
   }
 
   /** The stream says something of a step's op. */
-  say(number: number, vertex: { completed?: boolean; cached?: boolean; error?: string }): Promise<void> {
-    const { completed, ...rest } = vertex;
+  say(
+    number: number,
+    vertex: { completed?: boolean; inNoTime?: boolean; cached?: boolean; error?: string },
+  ): Promise<void> {
+    const { completed, inNoTime, ...rest } = vertex;
     const said = Vertex.fromPartial({
       digest: `op${String(number)}`,
       started: time,
-      ...(completed ? { completed: time } : {}),
+      ...(completed ? { completed: inNoTime ? time : later } : {}),
       ...rest,
     });
     return new Promise((resolve) => {
@@ -72,6 +76,15 @@ describe("how steps end", () => {
     await progress.say(2, { completed: true });
     expect(await settled).toBe("cached");
     expect(progress.said).toEqual(["2 started", "3 started", "3 cached", "2 done"]);
+  });
+
+  it("is not what BuildKit says of all that a failed cache key stands on", async () => {
+    const progress = new Progress();
+    await progress.say(2, {});
+    await progress.say(2, { completed: true, inNoTime: true, cached: true });
+    await progress.say(3, { completed: true, inNoTime: true, cached: true });
+    await progress.say(4, { completed: true, error: "not found" });
+    expect(progress.said).toEqual(["2 started", "4 started", "4 failed"]);
   });
 
   it("is skipped for what nobody wants any longer", async () => {
