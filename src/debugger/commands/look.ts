@@ -140,7 +140,7 @@ export const lookCommands: readonly DebuggerCommand[] = [
       refuseOptions("ls", dirty.rest, "ls [--dirty] [[STEP:]PATH]");
       const place = await statePath(dirty.rest[0], context, { dirty: dirty.found });
       const entries = await readingPath(place, context, (at) => listed(at, context.signal));
-      await context.io.print(...entries.map(entryLine));
+      await context.io.print(...(entries.length === 0 ? [[tone("dim", "nothing there")]] : entries.map(entryLine)));
     },
   },
   {
@@ -158,7 +158,7 @@ export const lookCommands: readonly DebuggerCommand[] = [
       const place = await statePath(dirty.rest[0], context, { dirty: dirty.found });
       await readingPath(place, context, ({ state, path }) => {
         const { signal } = context;
-        return printStream(state.readFile(path, signal ? { signal } : {}), context);
+        return printText(path, state.readFile(path, signal ? { signal } : {}), context);
       });
     },
   },
@@ -242,12 +242,21 @@ async function folderBehind(
   }
 }
 
-/** Prints bytes as lines as they come; what is no line yet waits. */
-async function printStream(stream: AsyncIterable<Uint8Array>, { io, signal }: CommandContext): Promise<void> {
+/** Prints bytes as lines as they come; what is no line yet waits. Rejects with UsageError where they are no text. */
+async function printText(
+  path: string,
+  stream: AsyncIterable<Uint8Array>,
+  { io, signal }: CommandContext,
+): Promise<void> {
   const decoder = new StringDecoder("utf8");
   let rest = "";
+  let isFirst = true;
   for await (const chunk of stream) {
     if (signal?.aborted) throw cancellation(signal);
+    // As git and grep tell them.
+    if (isFirst && chunk.includes(0))
+      throw new UsageError(`cat: ${path} is a binary file`, { hint: `\`cp ${path} .\` copies it to this machine.` });
+    isFirst = false;
     const lines = (rest + decoder.write(Buffer.from(chunk))).split("\n");
     rest = lines.pop() ?? "";
     if (lines.length > 0) await io.print(...lines);

@@ -1,8 +1,9 @@
 import { isTypedStrictly, strictOptions } from "../../dockerfile/edit.js";
 import type { Instruction } from "../../dockerfile/syntax.js";
 import type { Build, Step, StepContainer } from "../../engine/engine.js";
+import { wrap } from "../format.js";
 import type { CommandContext } from "./command.js";
-import { interactive, tone, type InteractiveIo, type Line, type ShellOutcome, type StartedShell } from "./io.js";
+import { interactive, tone, type InteractiveIo, type ShellOutcome, type StartedShell } from "./io.js";
 
 /** A shell that was started in a container of its own; it ends with the container. */
 export interface OpenedShell {
@@ -40,7 +41,8 @@ export async function openShell(
   await using _container = container;
   const { toolbox } = container;
   if (toolbox.available === false) await io.print([tone("dim", `No toolbox: ${toolbox.reason}. ${toolbox.hint}`)]);
-  await io.print(...introduction(place, container), "");
+  const lines = introduction(place, container).flatMap((text) => wrap(text, io.width));
+  await io.print(...lines.map((text) => [tone("dim", text)]), "");
   const outcome = await shell.run({ isUnasked });
   await io.print("");
   return outcome;
@@ -75,14 +77,13 @@ function typedAt({ instruction, at, outside }: ShellPlace): Instruction | undefi
   return instruction.keyword === "RUN" && !outside && at === "before" ? instruction : undefined;
 }
 
-function introduction(place: ShellPlace, { environment, toolbox }: StepContainer): Line[] {
+function introduction(place: ShellPlace, { environment, toolbox }: StepContainer): string[] {
   const { step, at, dirty } = place;
   const number = String(step.number);
   const where = at === "after" ? "the final filesystem" : `the filesystem before step ${number}`;
-  const dim = (text: string): Line => [tone("dim", text)];
   if (place.outside) {
     const target = dirty ? `what step ${number} left when it failed` : where;
-    return [dim(`The toolbox's own root; ${target} is at /target. Leave with exit.`)];
+    return [`The toolbox's own root; ${target} is at /target. Leave with exit.`];
   }
   const lead = dirty
     ? `What step ${number} left when it failed`
@@ -94,7 +95,7 @@ function introduction(place: ShellPlace, { environment, toolbox }: StepContainer
   const how = isStrict ? `typed with SHELL's -${strictOptions(environment.shell)}` : "typed";
   const hint = typed ? ` The instruction is ${how}; Enter runs it.` : "";
   return [
-    dim(`${lead}: user ${environment.user || "root"}, ${environment.cwd}.${hint}`),
-    dim(`${toolbox.available ? "Tools are in /.dfdebug/bin. " : ""}Leave with exit: (dfdebug) follows.`),
+    `${lead}: user ${environment.user || "root"}, ${environment.cwd}.${hint}`,
+    `${toolbox.available ? "Tools are in /.dfdebug/bin. " : ""}Leave with exit: (dfdebug) follows.`,
   ];
 }

@@ -9,6 +9,8 @@ const signalKeys: ReadonlyMap<number, KeySignal> = new Map([
   [0x1c, "QUIT"],
 ]);
 
+const enter = 0x0d;
+
 /** What is over by then needs no keyboard that is held. Milliseconds. */
 const patience = 100;
 
@@ -24,7 +26,7 @@ export interface HeldKeyboardOptions {
 
 /**
  * The keyboard while nobody reads it: nothing is echoed into what is drawn. Up to the first stop what is typed is for nobody,
- * from then on for who reads next: lines that are pasted at a prompt are commands. Ctrl-C, Ctrl-Z and Ctrl-\ are the signals
+ * from then on for who reads next: lines that are pasted at a prompt are commands, a key Enter that waits there is none. Ctrl-C, Ctrl-Z and Ctrl-\ are the signals
  * that they always are, and forget, as ever, what was typed before them.
  */
 export class HeldKeyboard implements AsyncDisposable {
@@ -72,7 +74,9 @@ export class HeldKeyboard implements AsyncDisposable {
       from = at + 1;
       this.signal(signal);
     }
-    if (this.isOffered) terminal.unread(keys.subarray(from));
+    const left = keys.subarray(from);
+    // Enter alone would repeat a command, or answer a question, that nobody has seen yet.
+    if (this.isOffered && (terminal.isInLine || left.some((key) => key !== enter))) terminal.unread(left);
   }
 
   private signal(name: KeySignal): void {

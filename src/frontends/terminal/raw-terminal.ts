@@ -112,6 +112,12 @@ export class RawTerminal {
     if (keys.length > 0) this.unreadKeys.push(keys);
   }
 
+  /** What was given back ends in the middle of a line. */
+  get isInLine(): boolean {
+    const last = this.unreadKeys.at(-1)?.at(-1);
+    return last !== undefined && last !== 0x0d;
+  }
+
   /** Forgets what was given back. */
   forgetUnread(): void {
     this.unreadKeys = [];

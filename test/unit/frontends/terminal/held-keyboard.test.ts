@@ -76,6 +76,17 @@ describe("a keyboard that is held", () => {
     await held.held[Symbol.asyncDispose]();
   });
 
+  it("takes Enter for the end of a line, and for nothing where there is none", async () => {
+    const held = new Held();
+    await held.held.offer();
+    await held.type("\r");
+    await held.type("\r\r");
+    expect(await held.read()).toBe("");
+    for (const key of ["n", "\r", "\r", "next\rnext\r", "\r"]) await held.type(key);
+    expect(await held.read()).toBe("n\rnext\rnext\r");
+    await held.held[Symbol.asyncDispose]();
+  });
+
   it("raises what Ctrl-C stands for, and forgets what was typed before", async () => {
     const held = new Held();
     await held.held.offer();
