@@ -186,17 +186,21 @@ export interface FirstLine {
   readonly said: string;
 }
 
-/** Reads one line of a process's standard output; what follows is left in the stream. Resolves too where the stream fails. */
+/**
+ * Reads one line of a process's standard output; what else it said is left in the stream, its other output too: an engine passes
+ * on what was said at the same moment in any order. Resolves too where the stream fails.
+ */
 export function readFirstLine(source: Readable): Promise<FirstLine> {
   return new Promise((resolve) => {
     let bytes = Buffer.alloc(0);
-    const finish = (line: string | undefined, rest: Buffer): void => {
+    const finish = (line: string | undefined, rest: readonly Buffer[]): void => {
       source.off("data", take);
       source.off("end", ended);
       source.off("close", ended);
       source.off("error", ended);
       source.pause();
-      if (rest.length > 0) source.unshift(rest);
+      const left = Buffer.concat(rest);
+      if (left.length > 0) source.unshift(left);
       resolve({ line, said });
     };
     let said = "";
@@ -204,25 +208,32 @@ export function readFirstLine(source: Readable): Promise<FirstLine> {
       bytes = Buffer.concat([bytes, chunk]);
       said = "";
       let line = "";
-      for (let at = 0; at + 8 <= bytes.length;) {
+      const errors: Buffer[] = [];
+      for (let at = 0; at + headerBytes <= bytes.length;) {
+        const from = at + headerBytes;
         const length = bytes.readUInt32BE(at + 4);
-        const payload = bytes.subarray(at + 8, at + 8 + length);
-        const end = bytes[at] === 2 ? -1 : payload.indexOf(10);
+        const payload = bytes.subarray(from, from + length);
+        const isError = bytes[at] === 2;
+        const end = isError ? -1 : payload.indexOf(10);
         if (end >= 0) {
-          const rest = bytes.subarray(at + 8 + end + 1);
+          const rest = bytes.subarray(from + end + 1);
           const left = length - end - 1;
-          if (left === 0) return finish(line + payload.subarray(0, end).toString("utf8"), rest);
           // The frame's other half becomes a frame.
-          const header = Buffer.from(bytes.subarray(at, at + 8));
+          const header = Buffer.from(bytes.subarray(at, from));
           header.writeUInt32BE(left, 4);
-          return finish(line + payload.subarray(0, end).toString("utf8"), Buffer.concat([header, rest]));
+          return finish(line + payload.subarray(0, end).toString("utf8"), [
+            ...errors,
+            ...(left > 0 ? [header] : []),
+            rest,
+          ]);
         }
-        if (bytes[at] !== 2) line += payload.toString("utf8");
+        if (isError) errors.push(bytes.subarray(at, from + length));
+        else line += payload.toString("utf8");
         said += payload.toString("utf8");
-        at += 8 + length;
+        at = from + length;
       }
     };
-    const ended = (): void => finish(undefined, Buffer.alloc(0));
+    const ended = (): void => finish(undefined, []);
     source.on("data", take);
     source.once("end", ended);
     source.once("close", ended);

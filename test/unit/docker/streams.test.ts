@@ -72,12 +72,12 @@ describe("copyOutput", () => {
 });
 
 describe("readFirstLine", () => {
-  it.each([1, 5, 12, 1000])("leaves what follows in the stream, in pieces of %i bytes", async (size) => {
+  it.each([1, 5, 12, 1000])("leaves all else in the stream, in pieces of %i bytes", async (size) => {
     const source = connection(Buffer.concat([frame(2, "note\n"), frame(1, "rea"), frame(1, "dy\nmore"), output]), size);
     expect(await readFirstLine(source)).toEqual({ line: "ready", said: "note\nrea" });
     const [stdout, stderr] = [sink(), sink()];
     await copyOutput(source, { stdout: stdout.stream, stderr: stderr.stream }, { isTerminal: false });
-    expect([stdout.text(), stderr.text()]).toEqual(["moreone\ntwo\nthree", "warn\n"]);
+    expect([stdout.text(), stderr.text()]).toEqual(["moreone\ntwo\nthree", "note\nwarn\n"]);
   });
 
   it("tells what was said where no line came", async () => {
