@@ -23,21 +23,27 @@ export class HeaderGuard extends Transform {
   private passing = 0;
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    let rest = this.held.length > 0 ? Buffer.concat([this.held, chunk]) : chunk;
-    this.held = Buffer.alloc(0);
-    while (rest.length > 0) {
+    const bytes = this.held.length > 0 ? Buffer.concat([this.held, chunk]) : chunk;
+    let at = 0;
+    // What is passed on as it is goes on in one piece: each one is a write.
+    let kept = 0;
+    while (at < bytes.length) {
       if (this.passing > 0) {
-        const part = rest.subarray(0, this.passing);
-        this.passing -= part.length;
-        this.push(part);
-        rest = rest.subarray(part.length);
+        const length = Math.min(this.passing, bytes.length - at);
+        this.passing -= length;
+        at += length;
         continue;
       }
-      const taken = this.takeFrame(rest);
-      if (taken === 0) break;
-      rest = rest.subarray(taken);
+      const frame = this.takeFrame(bytes.subarray(at));
+      if (!frame) break;
+      if (frame.instead) {
+        this.push(Buffer.concat([bytes.subarray(kept, at), ...frame.instead]));
+        kept = at + frame.taken;
+      }
+      at += frame.taken;
     }
-    this.held = Buffer.from(rest);
+    if (at > kept) this.push(bytes.subarray(kept, at));
+    this.held = Buffer.from(bytes.subarray(at));
     done();
   }
 
@@ -45,20 +51,19 @@ export class HeaderGuard extends Transform {
     done(null, this.held.length > 0 ? this.held : undefined);
   }
 
-  /** Passes a frame's header, or a whole header block, on; how many bytes that was, zero where more has to come. */
-  private takeFrame(bytes: Buffer): number {
+  /** A frame's header, or a whole header block, and what is passed on in its place; undefined where more has to come. */
+  private takeFrame(bytes: Buffer): { taken: number; instead: readonly Buffer[] | undefined } | undefined {
     const frame = frameAt(bytes, 0);
-    if (!frame) return 0;
+    if (!frame) return undefined;
     if (frame.type !== frameType.headers) {
-      this.push(bytes.subarray(0, frameHeader));
       this.passing = frame.length;
-      return frameHeader;
+      return { taken: frameHeader, instead: undefined };
     }
     const fragments: Buffer[] = [];
     let end = 0;
     for (let isLast = false; !isLast;) {
       const next = frameAt(bytes, end);
-      if (!next || bytes.length < end + frameHeader + next.length) return 0;
+      if (!next || bytes.length < end + frameHeader + next.length) return undefined;
       const payload = bytes.subarray(end + frameHeader, end + frameHeader + next.length);
       fragments.push(end === 0 ? withoutPadding(payload, next.flags) : payload);
       end += frameHeader + next.length;
@@ -66,9 +71,7 @@ export class HeaderGuard extends Transform {
     }
     const block = Buffer.concat(fragments);
     const short = withoutLongValues(block);
-    if (short === block) this.push(bytes.subarray(0, end));
-    else for (const part of headerFrames(short, frame)) this.push(part);
-    return end;
+    return { taken: end, instead: short === block ? undefined : headerFrames(short, frame) };
   }
 }
 
