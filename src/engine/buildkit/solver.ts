@@ -134,7 +134,9 @@ export class Solver {
 
   private async solveDefinition(definition: Definition, signal?: AbortSignal): Promise<string> {
     log("buildkit", "solve", { ops: definition.def.length });
-    const result = await this.solveRequest({ Definition: definition, Evaluate: true }, signal);
+    // Without allowResultArrayRef the answer is an id alone: it has not the whole definition in it once more.
+    const request = { Definition: definition, Evaluate: true, allowResultArrayRef: false };
+    const result = await this.solveRequest(request, signal);
     log("buildkit", "solved", { ops: definition.def.length });
     const value = result?.result;
     if (value?.$case === "ref") return value.value.id;
