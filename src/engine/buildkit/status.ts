@@ -41,6 +41,7 @@ export class StatusReader {
   private readonly waiters = new Set<() => void>();
   private readonly emit: (event: BuildEvent) => void;
   private stream: ClientReadableStream<StatusResponse> | undefined;
+  private named: Vertex[] = [];
 
   constructor(emit: (event: BuildEvent) => void) {
     this.emit = emit;
@@ -53,6 +54,7 @@ export class StatusReader {
   read(stream: ClientReadableStream<StatusResponse>): void {
     this.stream = stream;
     this.activities.clear();
+    this.named = [];
     stream.on("data", (response: StatusResponse) => {
       if (this.stream === stream) this.take(response);
     });
@@ -157,15 +159,28 @@ export class StatusReader {
   }
 
   private take(response: StatusResponse): void {
-    for (const vertex of response.vertexes) this.vertex(vertex);
+    for (const vertex of response.vertexes) this.told(vertex);
     for (const status of response.statuses) this.progress(status);
     for (const log of response.logs) this.log(log);
     for (const warning of response.warnings) this.warning(warning);
     this.wake();
   }
 
+  /** What is only called cached waits for the op that it is said for. */
+  private told(vertex: Vertex): void {
+    if (isNamedCached(vertex)) {
+      this.named.push(vertex);
+      return;
+    }
+    if (vertex.completed && this.named.length > 0) {
+      const { named } = this;
+      this.named = named.filter(({ started }) => !isSameTime(started, vertex.started));
+      if (!vertex.error) for (const one of named) if (isSameTime(one.started, vertex.started)) this.vertex(one);
+    }
+    this.vertex(vertex);
+  }
+
   private vertex(vertex: Vertex): void {
-    if (isOnlyNamed(vertex)) return;
     const durationMs = vertex.completed ? milliseconds(vertex.completed) - milliseconds(vertex.started) : 0;
     if (vertex.completed) this.ends.set(vertex.digest, { cached: vertex.cached, error: vertex.error });
     const steps = this.plan?.stepsOf(vertex.digest) ?? [];
@@ -242,11 +257,16 @@ export class StatusReader {
 }
 
 /**
- * When an op's cache key fails (a COPY that finds nothing), BuildKit calls all that it stands on cached, in no time at all,
- * whatever is the case: a step that runs, and one that never ran. An op that is loaded from the cache ends later than it began.
+ * Just before BuildKit tells of an op that it has the cache key of, it calls all that this stands on cached, with the op's time
+ * as their beginning and their end: so it is where the op is found in the cache, and not where its key failed (a COPY that
+ * finds nothing), whatever runs or never ran there.
  */
-function isOnlyNamed({ cached, started, completed }: Vertex): boolean {
-  return cached && started !== undefined && started.seconds === completed?.seconds && started.nanos === completed.nanos;
+function isNamedCached({ cached, started, completed }: Vertex): boolean {
+  return cached && completed !== undefined && isSameTime(started, completed);
+}
+
+function isSameTime(one: Timestamp | undefined, other: Timestamp | undefined): boolean {
+  return one?.seconds === other?.seconds && one?.nanos === other?.nanos;
 }
 
 /** A vertex that was stopped because another one failed; BuildKit says it only in words. */

@@ -78,6 +78,15 @@ describe("how steps end", () => {
     expect(progress.said).toEqual(["2 started", "3 started", "3 cached", "2 done"]);
   });
 
+  it("is cached for all that an op stands on which is found in the cache", async () => {
+    const progress = new Progress();
+    await progress.say(2, { completed: true, inNoTime: true, cached: true });
+    await progress.say(3, { completed: true, inNoTime: true, cached: true });
+    expect(progress.said).toEqual([]);
+    await progress.say(4, { completed: true, cached: true });
+    expect(progress.said).toEqual(["2 started", "2 cached", "3 started", "3 cached", "4 started", "4 cached"]);
+  });
+
   it("is not what BuildKit says of all that a failed cache key stands on", async () => {
     const progress = new Progress();
     await progress.say(2, {});
