@@ -101,16 +101,21 @@ export class StepFailures {
     steps: readonly Step[],
     planned: PlannedGraph,
     signal: AbortSignal | undefined,
-    solve: (signal: AbortSignal) => Promise<T>,
+    solve: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<T | SolvedFailure> {
-    const abandon = new AbortController();
-    let isAnswered = false;
+    const { status } = this;
     const digests = steps
+      .filter((step) => !status.isBuilt(step))
       .map((step) => planned.place(step).vertex)
       .filter((vertex) => vertex?.op.op?.$case === "file")
       .map((vertex) => vertex?.digest ?? "");
+    if (digests.length === 0) return solve(signal);
+    const abandon = new AbortController();
+    let isAnswered = false;
+    const answer = solve(signal ? AbortSignal.any([signal, abandon.signal]) : abandon.signal).finally(() => {
+      isAnswered = true;
+    });
     const told = async (): Promise<T | SolvedFailure> => {
-      const { status } = this;
       const failed = (): string | undefined => status.failed().find((digest) => digests.includes(digest));
       await status.until(() => isAnswered || failed() !== undefined, longestSolve);
       if (failed() !== undefined) await status.until(() => isAnswered, longestStop);
@@ -121,11 +126,8 @@ export class StepFailures {
       const error = new CallError(status.ended(digest)?.error ?? "", { code: grpcStatus.UNKNOWN, vertex: digest });
       return { status: "failed", error };
     };
-    const answer = solve(signal ? AbortSignal.any([signal, abandon.signal]) : abandon.signal).finally(() => {
-      isAnswered = true;
-    });
     try {
-      return await Promise.race(digests.length > 0 ? [answer, told()] : [answer]);
+      return await Promise.race([answer, told()]);
     } finally {
       abandon.abort();
     }
