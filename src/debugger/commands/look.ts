@@ -140,7 +140,7 @@ export const lookCommands: readonly DebuggerCommand[] = [
       refuseOptions("ls", dirty.rest, "ls [--dirty] [[STEP:]PATH]");
       const place = await statePath(dirty.rest[0], context, { dirty: dirty.found });
       const entries = await readingPath(place, context, (at) => listed(at, context.signal));
-      await context.io.print(...(entries.length === 0 ? [[tone("dim", "nothing there")]] : entries.map(entryLine)));
+      await context.io.print(...entries.map(entryLine));
     },
   },
   {
