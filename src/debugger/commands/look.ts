@@ -158,7 +158,11 @@ export const lookCommands: readonly DebuggerCommand[] = [
       const place = await statePath(dirty.rest[0], context, { dirty: dirty.found });
       await readingPath(place, context, ({ state, path }) => {
         const { signal } = context;
-        return printText(path, state.readFile(path, signal ? { signal } : {}), context);
+        const binary = (): UsageError =>
+          new UsageError(`cat: ${path} is a binary file`, {
+            hint: `\`cp ${args.join(" ")} .\` copies it to this machine.`,
+          });
+        return printText(state.readFile(path, signal ? { signal } : {}), context, binary);
       });
     },
   },
@@ -242,11 +246,11 @@ async function folderBehind(
   }
 }
 
-/** Prints bytes as lines as they come; what is no line yet waits. Rejects with UsageError where they are no text. */
+/** Prints bytes as lines as they come; what is no line yet waits. Rejects with `binary` where they are no text. */
 async function printText(
-  path: string,
   stream: AsyncIterable<Uint8Array>,
   { io, signal }: CommandContext,
+  binary: () => Error,
 ): Promise<void> {
   const decoder = new StringDecoder("utf8");
   let rest = "";
@@ -254,8 +258,7 @@ async function printText(
   for await (const chunk of stream) {
     if (signal?.aborted) throw cancellation(signal);
     // As git and grep tell them.
-    if (isFirst && chunk.includes(0))
-      throw new UsageError(`cat: ${path} is a binary file`, { hint: `\`cp ${path} .\` copies it to this machine.` });
+    if (isFirst && chunk.includes(0)) throw binary();
     isFirst = false;
     const lines = (rest + decoder.write(Buffer.from(chunk))).split("\n");
     rest = lines.pop() ?? "";

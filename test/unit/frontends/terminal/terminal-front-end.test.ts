@@ -155,6 +155,15 @@ describe("the terminal front end", () => {
     expect(out.text).toContain("Unterminated character class");
   });
 
+  it("prints no binary file, and says how it is copied", async () => {
+    const source = "FROM scratch\nRUN write /tool \0ELF\nRUN write /c 3\n";
+    const { result, out } = run(source, { entry: true, script: scriptOf(["next", "next", "-cat 2:/tool", "q"]) });
+    await result;
+    expect(out.text).toContain("cat: /tool is a binary file");
+    expect(out.text).toContain("`cp 2:/tool .`");
+    expect(out.text).not.toContain("ELF\n(dfdebug)");
+  });
+
   it("says what the image has and the file has not", async () => {
     const changes = ["retry", "write /c 4", "n"];
     const source = "FROM scratch\nRUN write /a 1\nRUN write /c 3\n";
