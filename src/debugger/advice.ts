@@ -1,3 +1,5 @@
+import { mountField, mountFields } from "../dockerfile/mount.js";
+import type { Flag } from "../dockerfile/syntax.js";
 import type { Step } from "../engine/engine.js";
 
 /** A failure that is known by what the step printed, and what to do about it. */
@@ -27,6 +29,14 @@ export function adviceFor(step: Step, lines: readonly string[], exitCode: number
 /** Whether the instruction runs a command, wherever it stands in it. */
 function runs(step: Step, command: string): boolean {
   return step.instruction.source.includes(command);
+}
+
+/** A bind mount is what a --mount is by default, and nothing writes to it without `rw`. */
+function isReadOnlyBind({ name, value = "" }: Flag): boolean {
+  if (name !== "mount") return false;
+  const fields = mountFields(value) ?? [];
+  const isWritable = fields.some(({ key, value: given }) => /^(?:rw|readwrite)$/.test(key) && given !== "false");
+  return (mountField(fields, "type") ?? "bind") === "bind" && !isWritable;
 }
 
 const rules: readonly Rule[] = [
@@ -144,6 +154,13 @@ const rules: readonly Rule[] = [
       exitCode === 126
         ? `${path ?? "It"} may lack its execute bit (COPY --chmod=755, or git update-index --chmod=+x), or belong to another user than this step's.`
         : `${path ?? "It"} is not for this step's user: COPY --chown (or chown in a step of root), or do this before USER.`,
+  },
+  {
+    pattern: /Read-only file system/i,
+    advice: (_match, step) =>
+      step.instruction.flags.some(isReadOnlyBind)
+        ? "A bind mount cannot be written: rw in its --mount lets the step write there, and what it writes is dropped behind it."
+        : undefined,
   },
   {
     pattern: /No space left on device/i,

@@ -36,6 +36,12 @@ describe("advice", () => {
       "cat: can't open '/run/secrets/tok': No such file",
       "--secret id=tok",
     ],
+    [
+      "--mount=type=bind,source=src,target=/in touch /in/x",
+      "touch: cannot touch '/in/x': Read-only file system",
+      "rw in its --mount",
+    ],
+    ["--mount=source=src,target=/in touch /in/x", "touch: /in/x: Read-only file system", "rw in its --mount"],
     ["sudo x", "/bin/sh: 1: sudo: not found", "no sudo"],
     ["set -o pipefail", "/bin/sh: 1: set: Illegal option -o pipefail", "SHELL"],
   ])("%s: %s", (run, line, expected) => {
@@ -51,6 +57,8 @@ describe("advice", () => {
 
   it("says nothing of what it does not know", () => {
     expect(advice("x", "something went wrong")).toBe("");
+    expect(advice("--mount=type=bind,target=/in,rw touch /sys/x", "touch: /sys/x: Read-only file system")).toBe("");
+    expect(advice("touch /sys/x", "touch: /sys/x: Read-only file system")).toBe("");
   });
 
   it("knows exit codes", () => {
