@@ -7,7 +7,7 @@ export function exitCodeMeaning(code: number): string | undefined {
 }
 
 const meanings: ReadonlyMap<number, string> = new Map([
-  [2, "wrong usage of a command, or a shell syntax error; make gives it for what failed in it"],
+  [2, "an error in the shell, or a command's own (wrong usage, a missing file, a failed make)"],
   [100, "apt-get's code for an error"],
   [126, "the command was found but could not be executed (permission, or not a program)"],
   [127, "command not found"],
