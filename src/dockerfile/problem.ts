@@ -29,7 +29,7 @@ export const dockerfileErrorCodes = {
   BLANK_BASE: "The image name of a FROM expands to nothing, or to a name that lacks a part.",
   BAD_PLATFORM: "The platform of a FROM is none.",
   UNKNOWN_TARGET: "The Dockerfile has no stage of that name.",
-  UNKNOWN_STAGE: "COPY --from names a stage by a number that no stage has.",
+  UNKNOWN_STAGE: "A stage is named by a number that no stage has, or by a name that is like a stage's and no image's.",
   LATER_STAGE: "A stage uses one that is defined only further down.",
   CIRCULAR_STAGES: "Stages need each other in a circle.",
   VARIABLE_IN_FROM: "--from and a mount's from take no variables.",
