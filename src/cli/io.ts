@@ -1,3 +1,4 @@
+import type { KeySignal } from "../frontends/terminal/held-keyboard.js";
 /** Signals without SIG, as docker and kill name them. */
 export type SignalName = "INT" | "TERM" | "HUP" | "QUIT" | "USR1" | "USR2";
 
@@ -13,5 +14,5 @@ export interface CliIo {
   /** Until the returned function is called, these signals go to `listener` and interrupt nothing. */
   readonly takeSignals: (names: readonly SignalName[], listener: (name: SignalName) => void) => () => void;
   /** Sends a signal to all that run in the terminal with this process, as a terminal that is not raw does at Ctrl-C. */
-  readonly raise: (name: "INT" | "TSTP" | "QUIT") => void;
+  readonly raise: (name: KeySignal) => void;
 }

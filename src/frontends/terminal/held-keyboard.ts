@@ -26,8 +26,8 @@ export interface HeldKeyboardOptions {
 
 /**
  * The keyboard while nobody reads it: nothing is echoed into what is drawn. Up to the first stop what is typed is for nobody,
- * from then on for who reads next: lines that are pasted at a prompt are commands, a key Enter that waits there is none. Ctrl-C, Ctrl-Z and Ctrl-\ are the signals
- * that they always are, and forget, as ever, what was typed before them.
+ * from then on for who reads next: lines that are pasted at a prompt are commands, Enter alone is none. Ctrl-C, Ctrl-Z and
+ * Ctrl-\ are the signals that they always are, and forget, as ever, what was typed before them.
  */
 export class HeldKeyboard implements AsyncDisposable {
   private readonly options: HeldKeyboardOptions;
