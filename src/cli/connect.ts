@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import type { Duplex } from "node:stream";
 import type { BuildEngine, ToolboxSource } from "../engine/engine.js";
@@ -58,7 +57,10 @@ export class ConnectedEngine implements AsyncDisposable {
     });
     // Both requests leave before the engine's modules are loaded, which takes as long as the answers.
     await new Promise((resolve) => setImmediate(resolve));
-    const { BuildkitEngine } = await import("../engine/buildkit/engine.js");
+    const [{ BuildkitEngine }, { createHash }] = [
+      await import("../engine/buildkit/engine.js"),
+      await import("node:crypto"),
+    ];
     return new BuildkitEngine({
       transport: {
         upgrade: (path, headers, options) => {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { access, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -186,6 +185,7 @@ async function contextEndpoint(
   env: NodeJS.ProcessEnv,
   tried: readonly string[],
 ): Promise<DockerEndpoint> {
+  const { createHash } = await import("node:crypto");
   const id = createHash("sha256").update(name).digest("hex");
   const folder = join(configFolder(env), "contexts");
   interface Meta {

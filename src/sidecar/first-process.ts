@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { Containers, ContainerSpec } from "../docker/containers.js";
 import { readFirstLine, type FirstLine } from "../docker/streams.js";
 import { ContainerError, EngineError, cancellation } from "../errors.js";
 import { Lifetime } from "../lifetime.js";
+import { uniqueDigits } from "./unique-digits.js";
 
 /** A container of dfdebug's own whose first process is held by this client. */
 export interface HeldContainer extends AsyncDisposable {
@@ -77,7 +77,7 @@ export async function holdContainer(options: HoldOptions): Promise<HeldContainer
 
 /** A name that says whose it is, and that no other session has. */
 export function sidecarName(label: string): string {
-  return `dfdebug-${label.replaceAll(/[^\w.-]/g, "_").slice(0, 60)}-${randomBytes(3).toString("hex")}`;
+  return `dfdebug-${label.replaceAll(/[^\w.-]/g, "_").slice(0, 60)}-${uniqueDigits(6)}`;
 }
 
 /** Throws ContainerError (exit code 125) where the first process did not get ready. */

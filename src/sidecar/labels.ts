@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { uniqueDigits } from "./unique-digits.js";
 
 /** Whose an object in an engine is: what `dfdebug prune` goes by. */
 export type OwnerLabels = Readonly<Record<string, string>>;
@@ -10,7 +10,7 @@ export const sessionLabel = "dev.dfdebug.session";
 /** Labels for everything that one run makes in an engine. */
 export function ownerLabels(): OwnerLabels {
   return {
-    [sessionLabel]: randomBytes(6).toString("hex"),
+    [sessionLabel]: uniqueDigits(12),
     "dev.dfdebug.pid": String(process.pid),
     "dev.dfdebug.host": hostname(),
   };

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   chmod,
   copyFile,
@@ -41,7 +40,7 @@ export async function localKit(env: NodeJS.ProcessEnv): Promise<string | undefin
 /** Made aside and renamed, so that two runs at once are no problem; times are fixed, so that the engine sees no change. */
 async function makeKit(busybox: string, cache: string): Promise<string> {
   // Not of its two megabytes, which every shell would wait for.
-  const { size, mtimeMs } = await stat(busybox);
+  const [{ createHash }, { size, mtimeMs }] = await Promise.all([import("node:crypto"), stat(busybox)]);
   const id = createHash("sha256")
     .update(`${busybox}\0${String(size)}\0${String(mtimeMs)}`)
     .digest("hex")

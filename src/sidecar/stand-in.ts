@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { ContainerInfo, Containers } from "../docker/containers.js";
 import { removeImage } from "../docker/images.js";
 import { ContainerError, DfdebugError } from "../errors.js";
@@ -7,6 +6,7 @@ import { checkReady, holdContainer, sidecarName } from "./first-process.js";
 import type { OwnerLabels } from "./labels.js";
 import type { Target } from "./target.js";
 import type { ToolboxImage } from "./toolbox.js";
+import { uniqueDigits } from "./unique-digits.js";
 
 /**
  * What a stand-in runs: the one static program in its own writable layer, which takes itself away before anybody looks. Its
@@ -44,7 +44,7 @@ export class StandIn implements AsyncDisposable {
         lifetime.defer(() => removeImage(connection, committed));
         image = committed;
       }
-      const folder = `.dfdebug-${randomBytes(6).toString("hex")}`;
+      const folder = `.dfdebug-${uniqueDigits(12)}`;
       const program = `/${folder}/busybox`;
       const holding = staticBusybox(containers, toolbox, labels).then((busybox) => holderArchive(folder, busybox));
       // It makes a container of its own for a moment: that is waited for, whatever fails meanwhile.

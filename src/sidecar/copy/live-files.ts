@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { PassThrough, Readable, Writable } from "node:stream";
 import type { DfdebugError } from "../../errors.js";
 import { ContainerError, cancellation } from "../../errors.js";
@@ -24,11 +23,12 @@ import {
   unpackScript,
 } from "./live-scripts.js";
 import { cancelledPartial } from "./stored-files.js";
+import { uniqueDigits } from "../unique-digits.js";
 
 /** A running container's files as its processes see them: volumes, tmpfs and all, through a sidecar. */
 export class LiveFiles implements ContainerFiles {
   /** Under which a single file is unpacked until it is whole. */
-  readonly entryName = `.dfdebug-${randomBytes(6).toString("hex")}`;
+  readonly entryName = `.dfdebug-${uniqueDigits(12)}`;
   private readonly sidecar: Sidecar;
   private readonly kit: string;
 

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { chmod, lchown, link, lstat, lutimes, mkdir, open, rename, symlink, unlink, utimes } from "node:fs/promises";
 import type { Readable } from "node:stream";
@@ -6,6 +5,7 @@ import { ContainerError, cancellation } from "../../errors.js";
 import type { Placement } from "./rules.js";
 import type { TarEntry } from "./tar-header.js";
 import { readEntries, type ReadEntry } from "./tar-reader.js";
+import { uniqueDigits } from "../unique-digits.js";
 
 /** What a copy to this machine has done so far; every file it counts is whole. */
 export interface UnpackProgress {
@@ -134,7 +134,7 @@ class Unpacker {
   private async aside(path: string, make: (aside: string) => Promise<void>): Promise<void> {
     if ((await kindOf(path)) === "directory") throw occupied(path, "a folder", "a file");
     const folder = path.slice(0, path.lastIndexOf("/"));
-    const aside = `${folder}/.dfdebug-${randomBytes(6).toString("hex")}`;
+    const aside = `${folder}/.dfdebug-${uniqueDigits(12)}`;
     try {
       await make(aside);
       await rename(raw(aside), raw(path));
