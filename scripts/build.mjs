@@ -1,8 +1,10 @@
-// Bundles src/ into dist/: lib/main.js, and dfdebug.js (src/boot.ts), which loads it. Runs from `npm install` too (prepare):
+// Bundles src/ into dist/: lib/chunks.js, and dfdebug.js (src/boot.ts), which loads it. Runs from `npm install` too (prepare):
 // a packed tarball brings dist/ along and has no esbuild.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -48,26 +50,27 @@ const withoutChildProcess = {
   },
 };
 
-// Packages that only some commands need, in bundles of their own beside the main one.
-const apart = ["@grpc/grpc-js", "chokidar", "tar-stream", "yaml"];
-const bundleOf = (name) => name.replace(/^.*\//, "");
-const keptApart = {
-  name: "kept-apart",
+// Of packages nobody reads the names in stack traces; shorter ones are read faster.
+const withShortNames = {
+  name: "with-short-names",
   setup(build) {
-    build.onResolve({ filter: new RegExp(`^(${apart.join("|")})$`) }, ({ kind, path }) =>
-      kind === "entry-point" ? undefined : { path: `./${bundleOf(path)}.js`, external: true },
-    );
+    build.onLoad({ filter: /node_modules\/.*\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      const { code } = await esbuild.transform(text, {
+        minifyIdentifiers: true,
+        platform: "node",
+        target: common.target,
+      });
+      return { contents: code };
+    });
   },
 };
 
 const common = {
   absWorkingDir: root,
   bundle: true,
-  format: "cjs",
   platform: "node",
   target: "node20",
-  // import() as require(): src/boot.ts loads the bundles, and they may be run without a module loader.
-  supported: { "dynamic-import": false },
   minifySyntax: true,
   minifyWhitespace: true,
   charset: "ascii",
@@ -76,43 +79,50 @@ const common = {
 };
 
 rmSync(`${root}dist`, { recursive: true, force: true });
-// A bundle is one function, which src/boot.ts calls.
-const library = {
+// What is imported later is a chunk of its own, and so is what several of them share: a run reads those that it needs.
+const { outputFiles } = await esbuild.build({
   ...common,
+  entryPoints: { main: "src/main.ts" },
   outdir: "dist/lib",
   write: false,
-  footer: { js: "})" },
-};
-const begin = "(function(exports,require,module,__filename){";
-const bundles = await Promise.all([
-  esbuild.build({
-    ...library,
-    entryPoints: { main: "src/main.ts" },
+  format: "esm",
+  splitting: true,
+  // grpc-js loads it only for channelz, which nothing here turns on.
+  external: ["@grpc/proto-loader"],
+  plugins: [withoutChildProcess, withoutUnused, withShortNames],
+});
+// Each is a function, which src/boot.ts calls; all are in one file, one behind the other, for files cost more than bytes.
+const chunks = {};
+let all = "";
+for (const { path, text } of outputFiles.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
+  const { code } = await esbuild.transform(text, {
+    format: "cjs",
+    platform: "node",
+    target: common.target,
+    // import() as require(): chunks are loaded by src/boot.ts.
+    supported: { "dynamic-import": false },
     define: { "import.meta.url": "moduleUrl" },
-    banner: { js: `${begin}var moduleUrl=require("node:url").pathToFileURL(__filename).href;` },
-    plugins: [withoutChildProcess, keptApart],
-  }),
-  esbuild.build({
-    ...library,
-    entryPoints: Object.fromEntries(apart.map((name) => [bundleOf(name), name])),
-    banner: { js: begin },
-    minifyIdentifiers: true,
-    // grpc-js loads proto-loader only for channelz, which nothing here turns on: as an external it costs nothing to parse.
-    external: ["@grpc/proto-loader"],
-    plugins: [withoutUnused, keptApart],
-  }),
-]);
-const hash = createHash("sha256");
-mkdirSync(`${root}dist/lib`, { recursive: true });
-for (const { path, contents } of bundles.flatMap(({ outputFiles }) => outputFiles)) {
-  hash.update(contents);
-  writeFileSync(path, contents);
+    minifySyntax: true,
+    minifyWhitespace: true,
+    charset: "ascii",
+  });
+  const url = 'var moduleUrl=require("node:url").pathToFileURL(__filename).href;';
+  const chunk = `(function(exports,require,module,__filename){${code.includes("moduleUrl") ? url : ""}${code}})\n`;
+  chunks[basename(path)] = [all.length, chunk.length, all.split("\n").length - 1];
+  all += chunk;
 }
+mkdirSync(`${root}dist/lib`, { recursive: true });
+// ASCII only: where a chunk begins in the text, it begins in the file.
+writeFileSync(`${root}dist/lib/chunks.js`, all, "latin1");
 await esbuild.build({
   ...common,
   entryPoints: { dfdebug: "src/boot.ts" },
   outdir: "dist",
-  define: { bundleId: JSON.stringify(hash.digest("hex").slice(0, 12)) },
+  format: "cjs",
+  define: {
+    chunksId: JSON.stringify(createHash("sha256").update(all).digest("hex").slice(0, 12)),
+    chunkPlaces: JSON.stringify(chunks),
+  },
   banner: { js: "#!/usr/bin/env node" },
 });
 // The package's own modules are ESM; what is built is not.

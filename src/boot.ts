@@ -1,11 +1,12 @@
 import { createRequire } from "node:module";
 import {
-  fstatSync,
   closeSync,
   existsSync,
+  fstatSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -16,28 +17,32 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { Script } from "node:vm";
 import { version } from "./cli/version.js";
+import { joinCode, splitCode, type CodeByChunk } from "./code-file.js";
 
 /*
- * What the shell starts: loads dfdebug proper, lib/main.js. Compiling that takes longer than building what is cached, so
- * V8's code is kept in the user's cache folder (Node does that by itself only from version 22 on, and file by file).
+ * What the shell starts: loads dfdebug proper, chunk by chunk out of lib/chunks.js. Compiling them takes longer than building
+ * what is cached, so V8's code is kept in the user's cache folder (Node does that by itself only from version 22 on, and a
+ * file a module).
  */
 
-/** Names this build's bundles, of their content; put in by scripts/build.mjs. */
-declare const bundleId: string;
+/** Put in by scripts/build.mjs: names this build's chunks, of their content. */
+declare const chunksId: string;
+/** Put in by scripts/build.mjs: where each chunk begins in lib/chunks.js, its length, both in bytes, and its first line. */
+declare const chunkPlaces: Readonly<Record<string, readonly [start: number, length: number, line: number]>>;
 
-/** A bundle as a function of what CommonJS gives a module. */
-type Bundle = (
+/** A chunk as a function of what CommonJS gives a module. */
+type Chunk = (
   exports: unknown,
   require: (id: string) => unknown,
   module: { exports: unknown },
   filename: string,
 ) => void;
 
-const library = join(__dirname, "lib");
-const nodeRequire = createRequire(join(library, "main.js"));
+const filename = join(__dirname, "lib", "chunks.js");
+const nodeRequire = createRequire(filename);
 const loaded = new Map<string, { exports: unknown }>();
-/** What runs, by the file its code is kept in, with the bytes of code that file had. */
-const running = new Map<string, { readonly script: Script; readonly size: number }>();
+/** What runs, by its chunk. */
+const running = new Map<string, Script>();
 /** A run as long as this looks whether it compiled more than is kept; milliseconds. Nobody notices the few that takes. */
 const longRun = 2_000;
 
@@ -45,42 +50,50 @@ const longRun = 2_000;
 const cache = process.env["XDG_CACHE_HOME"] ?? join(process.env["HOME"] ?? homedir(), ".cache");
 const folder = join(cache, "dfdebug", `code-${process.version}-${process.arch}`);
 const command = process.argv.slice(2).find((word) => /^[a-z]+$/.test(word)) ?? "none";
+const codeFile = join(folder, `${chunksId}-${command}`);
 
-/** Bundles refer to each other by `./name.js`, to all else as any module does. */
+let file = 0;
+let kept: CodeByChunk = new Map();
+let isStale = false;
+
+/** Chunks refer to each other by `./name.js`, to all else as any module does. */
 function requireFrom(id: string): unknown {
-  if (!id.startsWith("./")) return nodeRequire(id);
-  const known = loaded.get(id);
+  const name = id.startsWith("./") ? id.slice(2) : "";
+  const place = chunkPlaces[name];
+  if (!place) return nodeRequire(id);
+  const known = loaded.get(name);
   if (known) return known.exports;
   const module = { exports: {} };
-  loaded.set(id, module);
-  compile(id.slice(2))(module.exports, requireFrom, module, join(library, id));
+  loaded.set(name, module);
+  compile(name, place)(module.exports, requireFrom, module, filename);
   return module.exports;
 }
 
-function compile(name: string): Bundle {
-  const filename = join(library, name);
-  // esbuild writes ASCII only, and latin1 is read without looking at each byte.
-  const source = readFileSync(filename, "latin1");
-  const kept = join(folder, `${bundleId}-${command}-${name}`);
-  const cachedData = readOwn(kept);
-  const script = new Script(source, {
+function compile(name: string, [start, length, line]: (typeof chunkPlaces)[string]): Chunk {
+  const source = Buffer.allocUnsafe(length);
+  readSync(file, source, 0, length, start);
+  const cachedData = kept.get(name);
+  // It is ASCII only, and latin1 is read without looking at each byte.
+  const script = new Script(source.toString("latin1"), {
     filename,
+    lineOffset: line,
     ...(cachedData && { cachedData }),
   });
-  running.set(kept, { script, size: script.cachedDataRejected ? 0 : (cachedData?.length ?? 0) });
-  return script.runInThisContext() as Bundle;
+  running.set(name, script);
+  isStale ||= !cachedData || script.cachedDataRejected === true;
+  return script.runInThisContext() as Chunk;
 }
 
 /** A file that is the user's own and that nobody else can write: it is going to be run. */
 function readOwn(path: string): Buffer | undefined {
-  let file: number | undefined;
+  let own: number | undefined;
   try {
-    file = openSync(path, "r");
-    return isOwn(fstatSync(file)) ? readFileSync(file) : undefined;
+    own = openSync(path, "r");
+    return isOwn(fstatSync(own)) ? readFileSync(own) : undefined;
   } catch {
     return undefined;
   } finally {
-    if (file !== undefined) closeSync(file);
+    if (own !== undefined) closeSync(own);
   }
 }
 
@@ -88,24 +101,28 @@ function isOwn({ uid, mode }: { uid: number; mode: number }): boolean {
   return uid === process.getuid?.() && (mode & 0o022) === 0;
 }
 
-/** Each file whole or not at all, the code of other builds of dfdebug removed. What cannot be kept is compiled again. */
+/** The file whole or not at all, the code of other builds of dfdebug removed. What cannot be kept is compiled again. */
 function keep(): void {
-  const wanted = [...running].filter(([, { size }]) => size === 0 || process.uptime() * 1000 > longRun);
-  if (wanted.length === 0) return;
+  if (!isStale && process.uptime() * 1000 < longRun) return;
+  const code = new Map(kept);
+  for (const [name, script] of running) {
+    const made = script.createCachedData();
+    const before = script.cachedDataRejected ? undefined : kept.get(name);
+    // V8 drops what a long run has not used for a while: never replace by less.
+    if (before && before.length >= made.length) continue;
+    code.set(name, made);
+    isStale = true;
+  }
+  if (!isStale) return;
   try {
     // One by one: where nothing can be made (/proc), Node's recursive mkdir never returns.
     for (const path of [cache, join(cache, "dfdebug"), folder]) if (!existsSync(path)) mkdirSync(path, 0o700);
     if (!isOwn(statSync(folder))) return;
     for (const name of readdirSync(folder))
-      if (!name.startsWith(bundleId)) rmSync(join(folder, name), { recursive: true, force: true });
-    for (const [path, { script, size }] of wanted) {
-      const code = script.createCachedData();
-      // V8 drops what a long run has not used for a while: never replace by less.
-      if (code.length <= size) continue;
-      const temporary = `${path}.${String(process.pid)}`;
-      writeFileSync(temporary, code, { mode: 0o600 });
-      renameSync(temporary, path);
-    }
+      if (!name.startsWith(chunksId)) rmSync(join(folder, name), { recursive: true, force: true });
+    const temporary = `${codeFile}.${String(process.pid)}`;
+    writeFileSync(temporary, joinCode(code), { mode: 0o600 });
+    renameSync(temporary, codeFile);
   } catch {
     // A cache folder that is not there, full or read-only.
   }
@@ -117,5 +134,7 @@ else {
   process.on("exit", (code) => {
     if (code !== 2) keep();
   });
+  file = openSync(filename, "r");
+  kept = splitCode(readOwn(codeFile));
   requireFrom("./main.js");
 }

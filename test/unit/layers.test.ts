@@ -37,7 +37,8 @@ const rules: readonly { readonly part: string; readonly may: readonly string[] }
   { part: "frontends/json", may: ["debugger", contract, "dockerfile", ...foundation] },
   { part: "cli", may: ["frontends", "debugger", "engine", "docker", "sidecar", "dockerfile", ...foundation] },
   { part: "main", may: ["cli", "frontends", ...foundation] },
-  { part: "boot", may: ["cli/version"] },
+  { part: "boot", may: ["cli/version", "code-file"] },
+  { part: "code-file", may: [] },
 ];
 
 /** Packages that one part alone knows. */
