@@ -70,7 +70,10 @@ export interface BuildRequest {
   readonly ignoreSyntax: boolean;
   /** Asked once, when the first container is opened. */
   readonly toolbox: () => Promise<ToolboxSource>;
-  /** A step that fails is going to be opened at once: what that takes may be made ready while the step runs. */
+  /**
+   * A step that fails is going to be opened at once: what that takes may be made ready while the step runs, and of several that
+   * fail in one stage the first is told, for behind it nothing can be opened.
+   */
   readonly opensFailures?: boolean | undefined;
 }
 

@@ -26,7 +26,7 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
   connecting.catch(() => undefined);
   const request: BuildRequest = {
     ...(await buildRequest(path, flags, io, () => connected.toolbox())),
-    opensFailures: onFailure(flags, io) === "shell",
+    opensFailures: onFailure(flags, io) !== "report" || (flags.exec ?? []).length > 0,
   };
   const engine = await connecting;
   await using build = await engine.open(request, { signal: io.signal });

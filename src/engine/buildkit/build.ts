@@ -24,6 +24,7 @@ import { compareStates, type MountableState } from "./compare.js";
 import type { BuildkitConnection } from "./connection.js";
 import { DirtyState } from "./dirty-state.js";
 import { exportState } from "./export.js";
+import type { FailedBuild } from "./first-failure.js";
 import { planError } from "./plan-error.js";
 import type { Result } from "./gen/gateway.js";
 import type { Edge } from "./graph.js";
@@ -125,7 +126,7 @@ export class BuildkitBuild implements Build {
     this.parts.status.forgetFailures();
     const solved = await this.solveSteps(this.steps, this.planned.graph.result, options.signal);
     if (solved.status === "failed") {
-      const failure = await this.report(solved, undefined, options.signal);
+      const failure = await this.report(solved, this.steps, options.signal);
       this.parts.status.skip(this.steps);
       return { status: "failed", failure };
     }
@@ -141,7 +142,7 @@ export class BuildkitBuild implements Build {
     this.parts.status.forgetFailures();
     const solved = await this.solveSteps(steps, this.planned.place(step).after, options.signal);
     if (solved.status === "failed")
-      return { status: "failed", failure: await this.report(solved, step, options.signal) };
+      return { status: "failed", failure: await this.report(solved, steps, options.signal, step) };
     const status = await this.ends.settle(steps, (one) => this.opOf(one), performance.now() - started);
     return { status };
   }
@@ -292,12 +293,41 @@ export class BuildkitBuild implements Build {
         this.parts.status.finishStep(step, "done", 0);
   }
 
-  private async report(solved: SolvedFailure, wanted: Step | undefined, signal?: AbortSignal): Promise<StepFailure> {
+  /** `steps`: what was solved. */
+  private async report(
+    solved: SolvedFailure,
+    steps: readonly Step[],
+    signal: AbortSignal | undefined,
+    wanted?: Step,
+  ): Promise<StepFailure> {
     const { request, capabilities } = this.parts;
-    const { planned, source } = this;
-    const failure = await this.failures.report(solved, { planned, source, request, capabilities, wanted, signal });
+    const source = (): StateSource => this.source;
+    const build = this.failed(signal);
+    const failure = await this.failures.report(solved, { source, request, capabilities, wanted, steps, build, signal });
     if (!failure) throw planError(solved.error, this.parts, this.dockerfile);
     return failure;
+  }
+
+  /** Where a failure is looked for. Its steps were stopped, and are to run. */
+  private failed(signal: AbortSignal | undefined): FailedBuild {
+    const { emitter } = this.parts;
+    const planned = (): PlannedGraph => this.planned;
+    return {
+      get planned() {
+        return planned();
+      },
+      isBuilt: (step) => this.isBuilt(step),
+      solve: async (steps, edge) => {
+        this.failures.noteStop();
+        this.parts.status.restart(steps);
+        await this.dropFailures(steps);
+        return this.solveSteps(steps, edge, signal);
+      },
+      warn: (step, message) => {
+        const { start } = step.instruction.range;
+        emitter.emit({ type: "warning", step, message, detail: [], url: undefined, line: start.line });
+      },
+    };
   }
 
   private get source(): StateSource {

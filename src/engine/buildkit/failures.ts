@@ -77,7 +77,7 @@ export function cleaned(message: string): string {
       /^(?:(?:failed to (?:solve(?: with frontend [\w.]+)?|compute cache key|create LLB definition|calculate checksum of ref \S+(?=:\s)|build LLB|load cache key|do request)|rpc error: code = \w+ desc =|executor failed running)[: ]\s*)+/i,
       "",
     )
-    .replace(/: not found: not found$/, ": not found")
+    .replace(/:? not found: not found$/, ": not found")
     .trim();
 }
 

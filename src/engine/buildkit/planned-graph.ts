@@ -6,6 +6,7 @@ import type { Dockerfile, Instruction, Plan } from "../../dockerfile/syntax.js";
 import type { BuildRequest, ImageConfig, Step } from "../engine.js";
 import type { LLBBridgeClient, Result } from "./gen/gateway.js";
 import type { Metadata } from "@grpc/grpc-js";
+import { cleaned } from "./failures.js";
 import { BuildGraph, type Edge, type Vertex } from "./graph.js";
 import type { Solver } from "./solver.js";
 import { BuildkitState } from "./state.js";
@@ -117,10 +118,11 @@ export class PlannedGraph implements StatusPlan {
     ]);
     if (solved.status === "failed")
       throw new BuildError(
-        `The state ${when} step ${String(step.number)} could not be built: ${solved.error.message}`,
+        `The state ${when} step ${String(step.number)} could not be built: ${cleaned(solved.error.message)}`,
         {
           code: "STATE_BUILD",
           cause: solved.error,
+          hint: "A step below it fails: `until NUMBER` stops at that one.",
         },
       );
     return new BuildkitState(source.bridge, source.metadata, { id: solved.id, edge, config });

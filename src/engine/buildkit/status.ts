@@ -153,6 +153,15 @@ export class StatusReader {
     }
   }
 
+  /** Steps that were stopped because another one failed are to run again, from their beginning. */
+  restart(steps: readonly Step[]): void {
+    for (const step of steps) {
+      if (!this.isRunning(step)) continue;
+      this.stepStates.delete(step.number);
+      this.emit({ type: "step", step, status: "skipped", durationMs: 0 });
+    }
+  }
+
   private hasEnded(step: Step): boolean {
     const state = this.stepStates.get(step.number);
     return state === "built" || state === "failed";

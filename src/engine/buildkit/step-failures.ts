@@ -2,6 +2,7 @@ import { status as grpcStatus } from "@grpc/grpc-js";
 import { ContainerError } from "../../errors.js";
 import { log } from "../../log.js";
 import type { BuildRequest, EngineCapabilities, Step, StepFailure } from "../engine.js";
+import { failureBelow, searchFailure, type Culprit, type FailedBuild } from "./first-failure.js";
 import { CallError } from "./failures.js";
 import { describeFailure } from "./failure-report.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
@@ -12,12 +13,15 @@ import type { StepPlace } from "./step-map.js";
 
 /** What a report is made from. */
 export interface FailureContext {
-  readonly planned: PlannedGraph;
-  readonly source: StateSource;
+  readonly source: () => StateSource;
   readonly request: BuildRequest;
   readonly capabilities: Promise<EngineCapabilities>;
   /** The step that was asked for. */
   readonly wanted: Step | undefined;
+  /** The steps that were solved. */
+  readonly steps: readonly Step[];
+  /** Where the failure is looked for when it is not known whose it is. Its plan and its solve may be others after that. */
+  readonly build: FailedBuild;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -26,10 +30,9 @@ const longestSolve = 24 * 3_600_000;
 /** Milliseconds that the engine has to stop what runs beside a failed step, and to answer. */
 const longestStop = 1_000;
 
-/** Whose failure it is, and the op that failed. */
-interface Blamed {
-  readonly step: Step;
-  readonly digest: string;
+/** Whose failure it is, and the op that failed; undefined where that is the step's own. */
+interface Blamed extends Culprit {
+  readonly digest?: string;
 }
 
 /** What failed in one build: whose failure it is, and what is to be said and opened of it. */
@@ -133,14 +136,32 @@ export class StepFailures {
     }
   }
 
-  /** Notes and describes the failure of a solve; undefined where it is none of a step. */
-  async report(solved: SolvedFailure, context: FailureContext): Promise<StepFailure | undefined> {
+  /** Notes and describes the failure of a solve, or of what is below it; undefined where it is none of a step. */
+  async report(failure: SolvedFailure, context: FailureContext): Promise<StepFailure | undefined> {
+    const { request, build, wanted, steps } = context;
+    log("buildkit", "step failed", { code: failure.error.code });
+    let found = await this.blame(failure, build.planned, { wanted });
+    found ??= await searchFailure(build, failure.error, steps);
+    while (found && request.opensFailures) {
+      const earlier = await failureBelow(build, found.step, this.words(found));
+      const among = build.planned.ancestors(found.step);
+      const first: Blamed | undefined = earlier && (await this.blame(earlier, build.planned, { among }));
+      if (!first) break;
+      found = first;
+    }
+    return found && this.describe(found, context);
+  }
+
+  /** An engine without error details says it in the stream alone. */
+  private words({ digest, failure }: Blamed): string {
+    return (digest && this.status.ended(digest)?.error) || failure.error.message;
+  }
+
+  private async describe(blamed: Blamed, context: FailureContext): Promise<StepFailure> {
     const { status } = this;
-    const { planned, wanted, capabilities, ...rest } = context;
-    log("buildkit", "step failed", { code: solved.error.code });
-    const blamed = await this.blame(solved.error, planned, wanted);
-    if (!blamed) return undefined;
-    const { step } = blamed;
+    const { request, capabilities, signal } = context;
+    const { planned } = context.build;
+    const { step, failure: solved } = blamed;
     const digest = planned.place(step).vertex?.digest ?? blamed.digest;
     const trigger = step.instruction.keyword === "FROM" ? triggerOp(planned.graph.vertex(digest)) : undefined;
     if (digest) await status.until(() => status.ended(digest) !== undefined, 300);
@@ -150,11 +171,13 @@ export class StepFailures {
     if (digest) this.keptByEngine.add(digest);
     this.keptByEngine.add(step.instruction.source);
     const failure = await describeFailure({
-      ...rest,
+      source: context.source(),
+      request,
+      signal,
       solved,
       step,
       trigger,
-      failedOp: planned.graph.vertex(blamed.digest),
+      failedOp: planned.graph.vertex(blamed.digest ?? digest),
       planned,
       streamError: digest && status.ended(digest)?.error,
       capabilities: await capabilities,
@@ -178,21 +201,30 @@ export class StepFailures {
       });
   }
 
-  /** The step that an error is about: by the vertex in its details, else (20.10) by the vertex that the stream says failed. */
-  private async blame(error: CallError, planned: PlannedGraph, wanted: Step | undefined): Promise<Blamed | undefined> {
+  /**
+   * The step that an error is about: by the vertex in its details, else (20.10) by the vertex that the stream says failed.
+   * `among`: it is one of these.
+   */
+  private async blame(
+    failure: SolvedFailure,
+    planned: PlannedGraph,
+    { wanted, among }: { wanted?: Step | undefined; among?: readonly Step[] },
+  ): Promise<Blamed | undefined> {
     const { status } = this;
     const pick = (digest: string): Step | undefined => {
       const steps = planned.stepsOf(digest);
-      return (wanted && steps.includes(wanted) ? wanted : steps[0]) ?? planned.userOf(digest);
+      const step = (wanted && steps.includes(wanted) ? wanted : steps[0]) ?? planned.userOf(digest);
+      return step && (among?.includes(step) ?? true) ? step : undefined;
     };
-    if (error.vertex) {
-      const step = pick(error.vertex);
-      return step && { step, digest: error.vertex };
+    const { vertex } = failure.error;
+    if (vertex) {
+      const step = pick(vertex);
+      return step && { step, digest: vertex, failure };
     }
     await status.until(() => status.failed().some((digest) => pick(digest)), 1000);
     for (const digest of status.failed()) {
       const step = pick(digest);
-      if (step) return { step, digest };
+      if (step) return { step, digest, failure };
     }
     return undefined;
   }
