@@ -56,6 +56,10 @@ export class Terminal implements AsyncDisposable {
     this.pty.write(keys);
   }
 
+  kill(signal: "SIGKILL" | "SIGTERM" | "SIGHUP"): void {
+    this.pty.kill(signal);
+  }
+
   resize(columns: number, rows: number): void {
     this.pty.resize(columns, rows);
   }

@@ -61,6 +61,8 @@ export class ShellAhead {
     }
     const opened = await untilAborted(opening, signal);
     this.begun.delete(failure.step);
+    // It was started without: nobody knew yet whose it was going to be.
+    signal?.addEventListener("abort", () => void opened?.container[Symbol.asyncDispose](), { once: true });
     return opened;
   }
 

@@ -4,7 +4,14 @@ import { randomBytes } from "node:crypto";
  * BuildKit ends a gateway container when any process in it exits with an error, other processes included (the errgroup of
  * frontend/gateway/container). So a command runs under a small shell that always exits well and says the command's code
  * at the end of its output, in a sequence that terminals ignore and that nobody else can know.
+ *
+ * An engine may keep a container whose client is gone (20.10 does): it notices only when it has something to pass on. So the
+ * shell says that it is alive, in the same way, and is ended by that when nobody listens any more.
  */
+
+/** Seconds between two signs of life. */
+const beatSeconds = 2;
+const beatText = "alive";
 
 /** One process's exit marker. */
 export class ExitMarker {
@@ -14,7 +21,7 @@ export class ExitMarker {
 
   /**
    * argv that runs `command` under `shell`. `files` are written first. With `hold` the shell stays when the command has
-   * ended: the first process of a container is the container.
+   * ended, and says that it is there: the first process of a container is the container.
    */
   wrap(
     shell: string,
@@ -39,10 +46,14 @@ export class ExitMarker {
           `while :; do wait $dfdebug_pid; dfdebug_code=$?; kill -0 $dfdebug_pid 2>/dev/null || break; done`,
           `${mark}; ${mark} >&2`,
         ].join("\n");
-    const end = options.hold
-      ? "if command -v sleep >/dev/null 2>&1; then exec sleep 2147483647; fi; while :; do read -r dfdebug_line || exec tail -f /dev/null; done"
-      : "exit 0";
-    return [shell, "-c", [...files, run, end].join("\n"), "sh", ...command];
+    if (!options.hold) return [shell, "-c", [...files, run, "exit 0"].join("\n"), "sh", ...command];
+    const beats = `while sleep ${String(beatSeconds)} && printf '\\033]6973;${this.id};${beatText}\\007'; do :; done`;
+    // What the keyboard sends is not for it, nor what a terminal sends to whoever writes in the background.
+    const begin = `dfdebug_beats=; if command -v sleep >/dev/null 2>&1; then
+(trap '' INT QUIT TERM HUP TTOU; ${beats}; kill -9 -1) 2>/dev/null & dfdebug_beats=$!; fi`;
+    const end = `[ -n "$dfdebug_beats" ] || while :; do read -r dfdebug_line || exec tail -f /dev/null; done
+kill -9 $dfdebug_beats 2>/dev/null; ${beats}`;
+    return [shell, "-c", [...files, begin, run, end].join("\n"), "sh", ...command];
   }
 
   /** A reader of one output stream that takes the marker out of it. */
@@ -51,7 +62,7 @@ export class ExitMarker {
   }
 }
 
-/** Takes one exit marker out of a stream of bytes. */
+/** Takes signs of life and one exit marker out of a stream of bytes. */
 export class MarkerReader {
   /** Set when the marker has been seen. */
   code: number | undefined;
@@ -65,19 +76,28 @@ export class MarkerReader {
   /** What of `chunk` (and of what was held back before) is output. Copies only where a marker may begin. */
   take(chunk: Buffer): Buffer {
     if (this.code !== undefined) return Buffer.alloc(0);
-    const bytes = this.held.length > 0 ? Buffer.concat([this.held, chunk]) : chunk;
+    let bytes = this.held.length > 0 ? Buffer.concat([this.held, chunk]) : chunk;
     this.held = Buffer.alloc(0);
-    const at = bytes.indexOf(this.prefix);
-    if (at >= 0) {
+    const output: Buffer[] = [];
+    for (let at = bytes.indexOf(this.prefix); at >= 0; at = bytes.indexOf(this.prefix)) {
+      output.push(bytes.subarray(0, at));
       const end = bytes.indexOf(0x07, at);
-      if (end >= 0) this.code = Number(bytes.toString("latin1", at + this.prefix.length, end));
-      else this.held = bytes.subarray(at);
-      return bytes.subarray(0, at);
+      if (end < 0) {
+        this.held = bytes.subarray(at);
+        return Buffer.concat(output);
+      }
+      const said = bytes.toString("latin1", at + this.prefix.length, end);
+      bytes = bytes.subarray(end + 1);
+      if (said === beatText) continue;
+      this.code = Number(said);
+      return Buffer.concat(output);
     }
     const partial = this.partialAtEnd(bytes);
-    if (partial === 0) return bytes;
-    this.held = bytes.subarray(bytes.length - partial);
-    return bytes.subarray(0, bytes.length - partial);
+    if (partial > 0) {
+      this.held = bytes.subarray(bytes.length - partial);
+      bytes = bytes.subarray(0, bytes.length - partial);
+    }
+    return output.length === 0 ? bytes : Buffer.concat([...output, bytes]);
   }
 
   /** What was held back and turned out to be no marker: the stream has ended. */

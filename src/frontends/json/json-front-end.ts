@@ -31,14 +31,19 @@ const execLimit = 1024 * 1024;
 export async function runJsonFrontEnd(session: DebugSession, options: JsonOptions): Promise<SessionResult> {
   const writer = new JsonWriter(session, options);
   const unsubscribe = session.subscribe((event) => writer.event(event));
+  const hangUp = options.signal ? AbortSignal.any([options.signal, session.lost]) : session.lost;
   try {
     writer.plan();
     return await runCommandLoop(session, {
       entry: options.entry,
       watch: options.watch,
       io: writer,
-      signal: () => (options.signal ? AbortSignal.any([options.signal, session.lost]) : session.lost),
-      next: async () => (await options.script?.command(session.lost)) ?? { kind: "end" },
+      signal: () => hangUp,
+      next: async () => {
+        const line = await options.script?.command(hangUp);
+        options.signal?.throwIfAborted();
+        return line ?? { kind: "end" };
+      },
       scriptFailed: async (command, error) => options.script?.failure(command, error),
       atStop: async (stopped) => {
         for (const command of options.execCommands) await writer.exec(stopped, command);

@@ -58,6 +58,8 @@ class TerminalFrontEnd {
   private showsProgress = true;
   /** Interrupts the command that runs at a stop. */
   private command = new AbortController();
+  /** Nobody can do anything with an answer any more: SIGTERM, a closed terminal, a lost engine. */
+  private readonly hangUp: AbortSignal;
   /** What the last shell that opened by itself was opened at. */
   private shellAt: string | undefined;
   /** Names of the images that --keep-steps made. */
@@ -68,6 +70,7 @@ class TerminalFrontEnd {
     this.options = options;
     const { stderr, env, script } = options;
     this.history = new History(env);
+    this.hangUp = options.signal ? AbortSignal.any([options.signal, session.lost]) : session.lost;
     const beforeOutput = (): void => this.endProgress();
     // Prompts go where somebody reads them: standard output may be a pipe.
     if (options.isTerminal) {
@@ -75,7 +78,7 @@ class TerminalFrontEnd {
       const output = stdout.isTTY ? stdout : stderr;
       if (canRedraw(output, env)) this.waiting = new WaitingLine(output, detectStyle(output, env));
       const terminal = new RawTerminal(stdin, output, options.reopenStdin);
-      this.console = new Console({ output, env, terminal, beforeOutput, hangUp: session.lost });
+      this.console = new Console({ output, env, terminal, beforeOutput, hangUp: this.hangUp });
       options.lendTerminal?.((work) => terminal.lend(work));
       this.keyboard = new HeldKeyboard({
         terminal,
@@ -155,7 +158,8 @@ class TerminalFrontEnd {
 
   private async nextCommand(stopped: StoppedState): Promise<CommandLine> {
     if (this.script) {
-      const line = await this.script.command("(dfdebug) ", this.session.lost);
+      const line = await this.script.command("(dfdebug) ", this.hangUp);
+      this.options.signal?.throwIfAborted();
       if (line.kind !== "end" || !this.console) return line;
       this.script = undefined;
     }
@@ -165,6 +169,7 @@ class TerminalFrontEnd {
       history: await this.history.read(),
       complete: (text) => completeLine(this.session, stopped, text),
     });
+    this.options.signal?.throwIfAborted();
     if (line.kind === "line" && line.text.trim() !== "") await this.history.add(line.text);
     return line;
   }
