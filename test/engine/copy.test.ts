@@ -76,6 +76,23 @@ describeEngines("dfdebug cp", (engine) => {
     expect(readFileSync(join(folder, "copy"), "utf8")).toContain("root:");
   });
 
+  it("follows a dangling symlink as docker does, and makes the file where it leads", async () => {
+    const links = "mkdir -p x/b; ln -s new x/b/down; ln -s ../up x/b/up; ln -s up x/b/chain; ln -s /no/where x/b/lost";
+    docker(engine, "exec", web, "sh", "-c", `cd /data && ${links}`);
+    const runs = await Promise.all(
+      ["down", "chain", "lost"].map((name) => cp("tree/run.sh", `${web}:/data/x/b/${name}`)),
+    );
+    expect(runs.map(({ code }) => code)).toEqual([0, 0, 1]);
+    expect(runs[2]?.stderr).toContain("is a symlink that leads in circles or nowhere");
+    expect(docker(engine, "exec", web, "find", "/data/x", "-type", "f").split("\n").sort()).toEqual([
+      "/data/x/b/new",
+      "/data/x/up",
+    ]);
+    // Not the /etc of the container.
+    docker(engine, "exec", web, "ln", "-s", "etc", "/data/x/b/etc");
+    expect((await cp(`${web}:/data/x/b/etc`, "followed", "-L")).code).toBe(1);
+  });
+
   it("says why a place cannot be written, in the words of what tried", async () => {
     const [tree, file] = await Promise.all([cp("tree", `${web}:/root`), cp("tree/run.sh", `${web}:/etc/passwd`)]);
     expect(tree).toMatchObject({
