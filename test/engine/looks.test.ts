@@ -217,6 +217,12 @@ describeEngines("looking into a container", (engine) => {
     expect(table.stdout).toMatch(/^CONTAINER ID +NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS$/m);
   });
 
+  it("stats of many containers come without a warning", async () => {
+    const { stdout, stderr } = await dfdebug(engine, ["stats", "--no-stream", ...Array<string>(12).fill(web)]);
+    expect(stderr).toBe("");
+    expect(stdout.split("\n").filter((line) => line.includes(web))).toHaveLength(12);
+  });
+
   it.each([
     ["\x03", 130],
     ["q", 0],

@@ -150,6 +150,8 @@ async function copyOut(copy: Copy, place: LocalPlace): Promise<void> {
   const { archive } = found;
   const progress: UnpackProgress = { files: 0, bytes: 0, skipped: [] };
   let meter: CopyMeter | undefined;
+  const abort = (): void => void archive.destroy(cancellation(io.signal));
+  io.signal.addEventListener("abort", abort, { once: true });
   try {
     const placement = placeCopy(
       { path, isDirectory: found.stat.kind === "directory" },
@@ -157,8 +159,6 @@ async function copyOut(copy: Copy, place: LocalPlace): Promise<void> {
       place.shown,
     );
     meter = new CopyMeter(progress, found.stat.kind === "file" ? found.stat.size : undefined, flags.quiet === true, io);
-    const abort = (): void => void archive.destroy(cancellation(io.signal));
-    io.signal.addEventListener("abort", abort, { once: true });
     const owners = flags.archive === true && process.getuid?.() === 0;
     await unpackLocal(archive, { placement, strip: found.strip, owners, progress, signal: io.signal });
     archive.resume();
@@ -170,6 +170,7 @@ async function copyOut(copy: Copy, place: LocalPlace): Promise<void> {
       error instanceof DfdebugError && error.code !== "COPY_FAILED" ? error : await reason(found.done, error);
     throw withWhatIsThere(io.signal.aborted ? cancellation(io.signal) : cause, progress, place.shown);
   } finally {
+    io.signal.removeEventListener("abort", abort);
     archive.destroy();
   }
   meter.done(`to ${place.shown}`, [...progress.skipped, ...found.leftOut]);
