@@ -20,7 +20,7 @@ export async function runDebug(
 ): Promise<number> {
   await using target = await DebugTarget.open(name, flags, engineFlags, io);
   if (flags.explain) {
-    io.stdout.write(explain(target));
+    io.stdout.write(explain(target, flags.user));
     return 0;
   }
   const wasLive = target.isLive;
