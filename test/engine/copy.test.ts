@@ -103,6 +103,19 @@ describeEngines("dfdebug cp", (engine) => {
     expect(file).toMatchObject({ code: 1, stderr: "Error: Writing /etc/passwd failed: Read-only file system\n" });
   });
 
+  it("fails where what was named itself cannot be made here, and names what is left out of a folder", async () => {
+    docker(engine, "exec", web, "sh", "-c", "mkdir /data/special && mkfifo /data/special/pipe");
+    const [named, folderOf] = await Promise.all([
+      cp(`${web}:/data/special/pipe`, "pipe"),
+      cp(`${web}:/data/special`, "special"),
+    ]);
+    expect(named).toMatchObject({ code: 1, stdout: "" });
+    expect(named.stderr).toContain("/data/special/pipe is neither a file nor a folder: it cannot be made here");
+    expect(folderOf.code).toBe(0);
+    expect(folderOf.stderr).toMatch(/Left out: .*\/special\/pipe \(fifo\)/);
+    expect(readdirSync(folder)).not.toContain("pipe");
+  });
+
   it("says which part of a path is missing", async () => {
     const run = await cp(`${web}:/etc/paswd`, ".");
     expect(run.code).toBe(1);

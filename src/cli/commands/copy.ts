@@ -153,6 +153,7 @@ async function copyOut(copy: Copy, place: LocalPlace): Promise<void> {
   const abort = (): void => void archive.destroy(cancellation(io.signal));
   io.signal.addEventListener("abort", abort, { once: true });
   try {
+    if (found.stat.kind === "other") throw notMadeHere(`${container}:${path}`);
     const placement = placeCopy(
       { path, isDirectory: found.stat.kind === "directory" },
       { path: place.real, kind: place.kind },
@@ -174,6 +175,14 @@ async function copyOut(copy: Copy, place: LocalPlace): Promise<void> {
     archive.destroy();
   }
   meter.done(`to ${place.shown}`, [...progress.skipped, ...found.leftOut]);
+}
+
+/** For a fifo, socket or device that was asked for itself; below a folder they are left out, and named. */
+function notMadeHere(shown: string): ContainerError {
+  return new ContainerError(`${shown} is neither a file nor a folder: it cannot be made here`, {
+    code: "COPY_CONFLICT",
+    hint: `A pipe or device is in the archive that dfdebug cp ${shown} - prints.`,
+  });
 }
 
 /** What `done` was rejected with, or the first error. */
