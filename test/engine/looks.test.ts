@@ -16,6 +16,7 @@ interface Report {
   network: {
     interfaces: { name: string; addresses: string[]; peer?: { name?: string } }[];
     listeners: { port: number; pid?: number }[];
+    routes: string[];
   };
   mounts: { destination: string; origin: string; readOnly: boolean }[];
   environment: { name: string; status: string; value: string }[];
@@ -190,6 +191,27 @@ describeEngines("looking into a container", (engine) => {
     await terminal.expect("sleep 100000");
     terminal.type("q");
     expect(await terminal.exited).toBe(0);
+  });
+
+  it("inspect tells docker's own DNS, and counts the routes that every interface has", async () => {
+    const network = "dfdebug-looks-net";
+    docker(engine, "network", "create", network);
+    try {
+      docker(engine, "run", "-d", "--name", other, "--network", network, image, "sleep", "100000");
+      const inNetwork = (await dfdebug(engine, ["inspect", other])).stdout;
+      expect(inNetwork).toMatch(/127\.0\.0\.11:\d+ +docker's DNS$/m);
+      expect(inNetwork).not.toContain("no process of this container");
+      remove(other);
+      docker(engine, "run", "-d", "--name", other, "--network", "host", image, "sleep", "100000");
+      const text = (await dfdebug(engine, ["inspect", other])).stdout;
+      expect(text).not.toMatch(/^ +(?:\w+ )?(?:ff00::\/8|fe80::)/m);
+      const { routes } = (await inspect(other)).network;
+      const hidden = routes.filter((route) => /ff00::\/8|^(?:\w+ )?fe80::/.test(route)).length;
+      if (hidden > 0) expect(text).toContain(`and ${String(hidden)} multicast and link-local ones (--json has them)`);
+    } finally {
+      remove(other);
+      docker(engine, "network", "rm", network);
+    }
   });
 
   it("stats are docker's numbers", async () => {
