@@ -182,6 +182,16 @@ describeEngines("looking into a container", (engine) => {
     const ps = await dfdebug(engine, ["ps", web]);
     expect(ps.stdout.split("\n")[0]).toMatch(/^UID\s+PID/);
     expect(ps.stdout).toMatch(/sleep 100000$/m);
+    const [json, help, behindOption] = await Promise.all([
+      dfdebug(engine, ["ps", web, "--json"]),
+      dfdebug(engine, ["ps", web, "--help"]),
+      dfdebug(engine, ["ps", web, "-e", "--json"]),
+    ]);
+    expect(objects<{ CMD: string }>(json.stdout).map(({ CMD }) => CMD)).toContain("sleep 100000");
+    expect(behindOption).toMatchObject({ code: 1, stdout: "" });
+    expect(behindOption.stderr).toContain("could not run ps -e --json");
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    expect(help.stdout).toContain("Usage: dfdebug ps");
     const top = await dfdebug(engine, ["top", "--json", web]);
     const [round] = objects<{ type: string; processes: { pid: number; cpuPercent: number }[] }>(top.stdout);
     expect(round?.type).toBe("processes");
