@@ -42,9 +42,13 @@ export function addContainerCommands(program: Command, io: CliIo, finish: (code:
     .argument("[option...]", "options of ps: -o pid,args, aux")
     .option("--json", "print a JSON object a line, a process each")
     .passThroughOptions()
-    .action(async (name: string, psOptions: string[], flags: { json?: boolean }) => {
+    .action(async (name: string, words: string[], flags: { json?: boolean }, command: Command) => {
+      const [first = "", ...rest] = words;
+      // Directly behind the container a word that no ps knows is dfdebug's own; behind an option of ps all is ps's.
+      if (first === "-h" || first === "--help") command.help();
+      const isOwn = first === "--json";
       const { runPs } = await import("./commands/ps.js");
-      finish(await runPs(name, psOptions, flags, engine(), io));
+      finish(await runPs(name, isOwn ? rest : words, { json: isOwn || flags.json === true }, engine(), io));
     });
 
   program

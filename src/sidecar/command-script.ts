@@ -75,10 +75,12 @@ refuse() { echo "dfdebug: $*" >&2; exit 125; }
 if [ -n "$2" ]; then
   cd "$2" 2>/dev/null || refuse "there is no folder $2, or it may not be entered"
 else
-  cd /target 2>/dev/null || refuse "only root and the user of the target's first process may look into /target: leave out -u, or give --inside"
+  cd /target 2>/dev/null || refuse "only root, and the user and group of the target's first process, may look into /target: leave out -u, or give --inside"
 fi
 terminal=$3
 shift 3
+# Only a shell knows where it is: /target lies outside of its root, and getcwd fails there.
+[ "$*" != pwd ] || { pwd; exit; }
 ${run}
 [ $# -eq 0 ] || run "$@"
 export ENV=${runFolder}/shellrc
@@ -140,12 +142,14 @@ echo $$ >$run/"$pidfile"
 enter "$tools/bin/env" -i "PATH=$path:$tools/bin" "HOME=\${home:-/}" \${TERM:+"TERM=$TERM"} "$tools/bin/sh" -c '
 cwd=$1 home_cwd=$2 terminal=$3 tools=$4 rc=$5 count=$6
 shift 6
+if [ -n "$cwd" ]; then cd "$cwd" || exit 125; else cd "$home_cwd" 2>/dev/null || cd /; fi
+# What is of this shell, which docker exec gives no program.
+unset SHLVL OLDPWD PWD
 while [ "$count" -gt 0 ]; do
   case \${1%%=*} in [0-9]*|*[!A-Za-z0-9_]*) ;; *) export "$1" ;; esac
   shift
   count=$((count - 1))
 done
-if [ -n "$cwd" ]; then cd "$cwd" || exit 125; else cd "$home_cwd" 2>/dev/null || cd /; fi
 ${run}
 [ $# -eq 0 ] || run "$@"
 for shell in /bin/bash /usr/bin/bash "$tools/bin/bash"; do

@@ -44,6 +44,17 @@ export function firstProcess(options: FirstProcessOptions): string[] {
   return ["/bin/sh", "-c", setUp, "dfdebug", find, readOnly ? "ro" : "rw", kit, safeLabel(label), words];
 }
 
+/**
+ * Run in a sidecar that is set up: `uid:gid` of the target's first process. Nothing where /target is a read-only copy, which
+ * root alone may look into.
+ */
+export const firstProcessUser = `
+root=$(readlink /target)
+[ "\${root%/root}" = "$root" ] || while read -r key id _; do
+  case $key in Uid:) uid=$id ;; Gid:) echo "$uid:$id" ;; esac
+done <"\${root%/root}/status"
+`;
+
 /** A prompt's text; PS1 knows backslash, dollar and backquote. */
 function safeLabel(label: string): string {
   return label.replaceAll(/[^\w ./:-]/g, "_");

@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
+import { Collector } from "../docker/collector.js";
 import type { Containers, ContainerSpec, RunningExec, TerminalSize } from "../docker/containers.js";
 import { copyOutput } from "../docker/streams.js";
 import { command } from "./command-script.js";
 import { checkReady, holdContainer, notStarted, sidecarName, type HeldContainer } from "./first-process.js";
 import type { OwnerLabels } from "./labels.js";
 import type { SidecarRights } from "./rights.js";
-import { firstProcess, soleProcess } from "./scripts.js";
+import { firstProcess, firstProcessUser, soleProcess } from "./scripts.js";
 import type { ToolboxImage } from "./toolbox.js";
 
 export interface SidecarOptions {
@@ -104,11 +105,28 @@ export class Sidecar implements AsyncDisposable {
       tty,
       env: view === "outside" ? env : env.filter((entry) => entry.startsWith("TERM=")),
       // Inside the wrapper changes the user itself, behind chroot.
-      user: view === "outside" ? user : undefined,
+      user: view === "outside" && user !== undefined ? await this.withGroup(user) : undefined,
     });
     const exec = await prepared.start();
     exec.endWith(held.removed);
     return { exec, kill: (signal) => order(held.control, signal, pidFile) };
+  }
+
+  /**
+   * The engine gives a user id without a group that of the toolbox's own accounts, or root's. The target's own user has the
+   * group of its first process: another's may not look into it.
+   */
+  private async withGroup(user: string): Promise<string> {
+    if (!/^[1-9]\d*$/.test(user)) return user;
+    const { options, held } = this;
+    const argv = ["/bin/sh", "-c", firstProcessUser];
+    const exec = await (await options.containers.createExec(held.id, { argv })).start();
+    exec.stdin.end();
+    const output = new Collector();
+    await exec.copyOutput({ stdout: output, stderr: new Collector() });
+    exec.stdin.destroy();
+    const [uid, gid] = output.bytes.toString("utf8").trim().split(":");
+    return uid === user && gid ? `${user}:${gid}` : user;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

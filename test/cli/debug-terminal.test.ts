@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { describeEngines, docker, expectNothingLeft } from "../support/engines.js";
+import { program } from "../support/run-dfdebug.js";
 import { Targets } from "../support/targets.js";
 import { Terminal } from "../support/terminal.js";
 
@@ -86,11 +87,23 @@ describeEngines("dfdebug debug on a terminal", (engine) => {
     expect(await terminal.exited).toBe(0);
   });
 
-  it("ends when the picker is left", async () => {
+  it("shows what is typed in the picker on a narrow terminal", async () => {
+    targets.run();
+    const narrow = `stty cols 30; exec '${process.execPath}' '${program}' debug`;
+    await using terminal = new Terminal(engine, ["-c", narrow], tmpdir(), {}, "/bin/sh");
+    await terminal.expect("Debug which");
+    terminal.type("no-such-name");
+    await terminal.expect("no-such-name");
+    terminal.type("\x03");
+    expect(await terminal.exited).toBe(130);
+  });
+
+  it.each(["\x1b", "\x03"])("ends without a word when the picker is left with %j", async (key) => {
     targets.run();
     await using terminal = open([]);
     await terminal.expect("Debug which container?");
-    terminal.type("\x1b");
+    terminal.type(key);
     expect(await terminal.exited).toBe(130);
+    expect(terminal.output).not.toContain("Error");
   });
 });

@@ -115,16 +115,32 @@ describeEngines("dfdebug debug", (engine) => {
     );
   });
 
+  it("has inside the environment that docker exec gives, and more of PATH", async () => {
+    const lines = (text: string): string[] => text.trim().split("\n").sort();
+    const theirs = lines(docker(engine, "exec", plain, "env"));
+    const { stdout } = await debug(["--inside", plain, "--", "env"]);
+    expect(lines(stdout.replace(/^(PATH=.*):[^:]+\/bin$/m, "$1"))).toEqual(theirs);
+  });
+
+  it("says where it is outside, which no program can find out there", async () => {
+    expect(await debug([plain, "--", "pwd"])).toEqual({ code: 0, stdout: "/target\n", stderr: "" });
+  });
+
   it("looks outside as the target's own user, and says where another one may not", async () => {
-    const name = targets.run(["--user", "1000"]);
-    const [own, other, nowhere] = await Promise.all([
-      debug(["-u", "1000", name, "--", "ls", "-d", "/target/etc/passwd"]),
+    const name = targets.run(["--user", "1000:1007"]);
+    const [own, group, other, nowhere] = await Promise.all([
+      debug(["-u", "1000", name, "--", "sh", "-c", "id -g; ls -d /target/etc/passwd"]),
+      debug(["-u", "1000:7", name, "--", "true"]),
       debug(["-u", "1001", name, "--", "true"]),
       debug(["-w", "/no/such", name, "--", "true"]),
     ]);
-    expect(own).toEqual({ code: 0, stdout: "/target/etc/passwd\n", stderr: "" });
-    expect(other).toMatchObject({ code: 125, stdout: "" });
-    expect(other.stderr).toContain("only root and the user of the target's first process may look into /target");
+    expect(own).toEqual({ code: 0, stdout: "1007\n/target/etc/passwd\n", stderr: "" });
+    for (const refused of [group, other]) {
+      expect(refused).toMatchObject({ code: 125, stdout: "" });
+      expect(refused.stderr).toContain(
+        "only root, and the user and group of the target's first process, may look into /target",
+      );
+    }
     expect(nowhere).toEqual({
       code: 125,
       stdout: "",
@@ -209,6 +225,7 @@ describeEngines("dfdebug debug", (engine) => {
     // Not started: what has few rights itself, as a container that an engine runs in, cannot give all.
     expect((await debug(["--privileged", "--explain", plain])).stdout).toMatch(/all {2}asked for with --privileged/);
     const { stdout } = await debug(["--explain", plain]);
+    expect(stdout).toMatch(/^User +root, with --inside too; -u names another$/m);
     expect(stdout).toContain(`Target        container ${plain} (running)`);
     expect(stdout).toContain("ipc: the target's");
     expect(stdout).toMatch(/SYS_PTRACE {2,}to see the target's filesystem/);

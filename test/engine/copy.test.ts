@@ -76,6 +76,23 @@ describeEngines("dfdebug cp", (engine) => {
     expect(readFileSync(join(folder, "copy"), "utf8")).toContain("root:");
   });
 
+  it("follows a dangling symlink as docker does, and makes the file where it leads", async () => {
+    const links = "mkdir -p x/b; ln -s new x/b/down; ln -s ../up x/b/up; ln -s up x/b/chain; ln -s /no/where x/b/lost";
+    docker(engine, "exec", web, "sh", "-c", `cd /data && ${links}`);
+    const runs = await Promise.all(
+      ["down", "chain", "lost"].map((name) => cp("tree/run.sh", `${web}:/data/x/b/${name}`)),
+    );
+    expect(runs.map(({ code }) => code)).toEqual([0, 0, 1]);
+    expect(runs[2]?.stderr).toContain("is a symlink that leads in circles or nowhere");
+    expect(docker(engine, "exec", web, "find", "/data/x", "-type", "f").split("\n").sort()).toEqual([
+      "/data/x/b/new",
+      "/data/x/up",
+    ]);
+    // Not the /etc of the container.
+    docker(engine, "exec", web, "ln", "-s", "etc", "/data/x/b/etc");
+    expect((await cp(`${web}:/data/x/b/etc`, "followed", "-L")).code).toBe(1);
+  });
+
   it("says why a place cannot be written, in the words of what tried", async () => {
     const [tree, file] = await Promise.all([cp("tree", `${web}:/root`), cp("tree/run.sh", `${web}:/etc/passwd`)]);
     expect(tree).toMatchObject({
@@ -84,6 +101,19 @@ describeEngines("dfdebug cp", (engine) => {
         "Error: Writing /root/tree failed: can't create directory 'tree': Read-only file system\n  Partial now: nothing was written\n",
     });
     expect(file).toMatchObject({ code: 1, stderr: "Error: Writing /etc/passwd failed: Read-only file system\n" });
+  });
+
+  it("fails where what was named itself cannot be made here, and names what is left out of a folder", async () => {
+    docker(engine, "exec", web, "sh", "-c", "mkdir /data/special && mkfifo /data/special/pipe");
+    const [named, folderOf] = await Promise.all([
+      cp(`${web}:/data/special/pipe`, "pipe"),
+      cp(`${web}:/data/special`, "special"),
+    ]);
+    expect(named).toMatchObject({ code: 1, stdout: "" });
+    expect(named.stderr).toContain("/data/special/pipe is neither a file nor a folder: it cannot be made here");
+    expect(folderOf.code).toBe(0);
+    expect(folderOf.stderr).toMatch(/Left out: .*\/special\/pipe \(fifo\)/);
+    expect(readdirSync(folder)).not.toContain("pipe");
   });
 
   it("says which part of a path is missing", async () => {

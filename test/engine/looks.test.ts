@@ -16,6 +16,7 @@ interface Report {
   network: {
     interfaces: { name: string; addresses: string[]; peer?: { name?: string } }[];
     listeners: { port: number; pid?: number }[];
+    routes: string[];
   };
   mounts: { destination: string; origin: string; readOnly: boolean }[];
   environment: { name: string; status: string; value: string }[];
@@ -181,6 +182,16 @@ describeEngines("looking into a container", (engine) => {
     const ps = await dfdebug(engine, ["ps", web]);
     expect(ps.stdout.split("\n")[0]).toMatch(/^UID\s+PID/);
     expect(ps.stdout).toMatch(/sleep 100000$/m);
+    const [json, help, behindOption] = await Promise.all([
+      dfdebug(engine, ["ps", web, "--json"]),
+      dfdebug(engine, ["ps", web, "--help"]),
+      dfdebug(engine, ["ps", web, "-e", "--json"]),
+    ]);
+    expect(objects<{ CMD: string }>(json.stdout).map(({ CMD }) => CMD)).toContain("sleep 100000");
+    expect(behindOption).toMatchObject({ code: 1, stdout: "" });
+    expect(behindOption.stderr).toContain("could not run ps -e --json");
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    expect(help.stdout).toContain("Usage: dfdebug ps");
     const top = await dfdebug(engine, ["top", "--json", web]);
     const [round] = objects<{ type: string; processes: { pid: number; cpuPercent: number }[] }>(top.stdout);
     expect(round?.type).toBe("processes");
@@ -190,6 +201,27 @@ describeEngines("looking into a container", (engine) => {
     await terminal.expect("sleep 100000");
     terminal.type("q");
     expect(await terminal.exited).toBe(0);
+  });
+
+  it("inspect tells docker's own DNS, and counts the routes that every interface has", async () => {
+    const network = "dfdebug-looks-net";
+    docker(engine, "network", "create", network);
+    try {
+      docker(engine, "run", "-d", "--name", other, "--network", network, image, "sleep", "100000");
+      const inNetwork = (await dfdebug(engine, ["inspect", other])).stdout;
+      expect(inNetwork).toMatch(/127\.0\.0\.11:\d+ +docker's DNS$/m);
+      expect(inNetwork).not.toContain("no process of this container");
+      remove(other);
+      docker(engine, "run", "-d", "--name", other, "--network", "host", image, "sleep", "100000");
+      const text = (await dfdebug(engine, ["inspect", other])).stdout;
+      expect(text).not.toMatch(/^ +(?:\w+ )?(?:ff00::\/8|fe80::)/m);
+      const { routes } = (await inspect(other)).network;
+      const hidden = routes.filter((route) => /ff00::\/8|^(?:\w+ )?fe80::/.test(route)).length;
+      if (hidden > 0) expect(text).toContain(`and ${String(hidden)} multicast and link-local ones (--json has them)`);
+    } finally {
+      remove(other);
+      docker(engine, "network", "rm", network);
+    }
   });
 
   it("stats are docker's numbers", async () => {
@@ -215,6 +247,12 @@ describeEngines("looking into a container", (engine) => {
     expect(Math.abs((usage?.memory.used ?? 0) - Number(number) * (units[unit] ?? 1))).toBeLessThan(1024 ** 2);
     const table = await dfdebug(engine, ["stats", "--no-stream", web]);
     expect(table.stdout).toMatch(/^CONTAINER ID +NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS$/m);
+  });
+
+  it("stats of many containers come without a warning", async () => {
+    const { stdout, stderr } = await dfdebug(engine, ["stats", "--no-stream", ...Array<string>(12).fill(web)]);
+    expect(stderr).toBe("");
+    expect(stdout.split("\n").filter((line) => line.includes(web))).toHaveLength(12);
   });
 
   it.each([

@@ -150,15 +150,16 @@ async function copyOut(copy: Copy, place: LocalPlace): Promise<void> {
   const { archive } = found;
   const progress: UnpackProgress = { files: 0, bytes: 0, skipped: [] };
   let meter: CopyMeter | undefined;
+  const abort = (): void => void archive.destroy(cancellation(io.signal));
+  io.signal.addEventListener("abort", abort, { once: true });
   try {
+    if (found.stat.kind === "other") throw notMadeHere(`${container}:${path}`);
     const placement = placeCopy(
       { path, isDirectory: found.stat.kind === "directory" },
       { path: place.real, kind: place.kind },
       place.shown,
     );
     meter = new CopyMeter(progress, found.stat.kind === "file" ? found.stat.size : undefined, flags.quiet === true, io);
-    const abort = (): void => void archive.destroy(cancellation(io.signal));
-    io.signal.addEventListener("abort", abort, { once: true });
     const owners = flags.archive === true && process.getuid?.() === 0;
     await unpackLocal(archive, { placement, strip: found.strip, owners, progress, signal: io.signal });
     archive.resume();
@@ -170,9 +171,18 @@ async function copyOut(copy: Copy, place: LocalPlace): Promise<void> {
       error instanceof DfdebugError && error.code !== "COPY_FAILED" ? error : await reason(found.done, error);
     throw withWhatIsThere(io.signal.aborted ? cancellation(io.signal) : cause, progress, place.shown);
   } finally {
+    io.signal.removeEventListener("abort", abort);
     archive.destroy();
   }
   meter.done(`to ${place.shown}`, [...progress.skipped, ...found.leftOut]);
+}
+
+/** For a fifo, socket or device that was asked for itself; below a folder they are left out, and named. */
+function notMadeHere(shown: string): ContainerError {
+  return new ContainerError(`${shown} is neither a file nor a folder: it cannot be made here`, {
+    code: "COPY_CONFLICT",
+    hint: `A pipe or device is in the archive that dfdebug cp ${shown} - prints.`,
+  });
 }
 
 /** What `done` was rejected with, or the first error. */

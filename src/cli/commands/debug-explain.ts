@@ -1,10 +1,11 @@
 import type { Reason } from "../../sidecar/rights.js";
 import type { DebugTarget } from "./debug-target.js";
 
-/** What a session would join and be allowed, and why, for `--explain`. */
-export function explain(target: DebugTarget): string {
+/** What a session would join and be allowed, and why, for `--explain`. `user`: the one that was asked for. */
+export function explain(target: DebugTarget, user: string | undefined): string {
   const { toolbox, toolboxSource, rights } = target;
   const lines = [`Target        ${describe(target)}`, `Toolbox       ${toolbox.name} (${toolboxSource})`];
+  lines.push(`User          ${user === undefined ? "root, with --inside too; -u names another" : `${user} (-u)`}`);
   if (rights) {
     lines.push(...section("Namespaces", rights.namespaces));
     lines.push(...section("Capabilities", rights.capabilities));

@@ -204,7 +204,7 @@ export class DebugTarget implements AsyncDisposable {
     const { containers, toolbox, labels, io, request, flags, lifetime } = this;
     lifetime.own(Guard.start(labels[sessionLabel] ?? "", this.engineFlags, io));
     const live = await this.liveContainer();
-    const config = live.Config as { Env?: readonly string[] | null; WorkingDir?: string };
+    const config = live.Config as { Env?: readonly string[] | null; WorkingDir?: string; Hostname?: string };
     const env = environmentEntries(flags.env ?? [], io.env);
     return {
       containers,
@@ -214,7 +214,8 @@ export class DebugTarget implements AsyncDisposable {
       label: this.name,
       labels,
       env,
-      targetEnv: [...(config.Env ?? []), ...env],
+      // As docker exec: the container's name for itself comes first, its own environment may say otherwise.
+      targetEnv: [`HOSTNAME=${config.Hostname ?? ""}`, ...(config.Env ?? []), ...env],
       targetCwd: config.WorkingDir || "/",
       signal: io.signal,
     };

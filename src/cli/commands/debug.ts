@@ -1,4 +1,5 @@
 import { fstatSync, statSync } from "node:fs";
+import { CancelledError } from "../../errors.js";
 import { entersMounts } from "../../sidecar/rights.js";
 import type { SidecarCommand } from "../../sidecar/sidecar.js";
 import type { DebugFlags } from "../debug-flags.js";
@@ -18,9 +19,14 @@ export async function runDebug(
   engineFlags: EngineFlags,
   io: CliIo,
 ): Promise<number> {
-  await using target = await DebugTarget.open(name, flags, engineFlags, io);
+  await using target = await DebugTarget.open(name, flags, engineFlags, io).catch((error: unknown) => {
+    // Who leaves the list of containers knows that none was chosen.
+    if (name === undefined && error instanceof CancelledError) return undefined;
+    throw error;
+  });
+  if (!target) return new CancelledError().exitCode;
   if (flags.explain) {
-    io.stdout.write(explain(target));
+    io.stdout.write(explain(target, flags.user));
     return 0;
   }
   const wasLive = target.isLive;

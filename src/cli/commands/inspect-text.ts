@@ -19,7 +19,7 @@ export function inspectText(inspection: Inspection, style: Style, width: number 
     ["Limits and use", controlGroup ? use(controlGroup) : []],
     ["Rights", security ? rights(security, container) : []],
     ["Network", interfaces(network.interfaces, container)],
-    ["Routes", network.routes],
+    ["Routes", routeLines(network.routes)],
     ["Listening", listeners(network.listeners, processes)],
     ["Mounts", mountLines(mounts)],
     ["Environment", environment(inspection.environment)],
@@ -197,6 +197,18 @@ function peerText({ name, index, bridge }: NonNullable<NetworkInterface["peer"]>
   return `peer: ${name}${bridge === undefined ? "" : ` on ${bridge}`}`;
 }
 
+/** Every interface has routes for its multicast and link-local addresses (RFC 4291), which say nothing of this container. */
+const ownRoute = /^(?:\w+ )?(?:ff00::\/8|fe80::)/;
+
+function routeLines(routes: readonly string[]): string[] {
+  const shown = routes.filter((route) => !ownRoute.test(route));
+  const hidden = routes.length - shown.length;
+  return [...shown, ...(hidden > 0 ? [`and ${String(hidden)} multicast and link-local ones (--json has them)`] : [])];
+}
+
+/** Where docker answers names in networks that users made (libnetwork's resolver); the engine itself has the socket open. */
+const dockersDns = "127.0.0.11";
+
 function listeners(all: readonly Listener[], processes: readonly ContainerProcess[]): string[] {
   const names = new Map(processes.map(({ pid, name }) => [pid, name]));
   return tableLines(
@@ -204,7 +216,11 @@ function listeners(all: readonly Listener[], processes: readonly ContainerProces
     all.map(({ protocol, address, port, pid }) => [
       protocol,
       address.includes(":") ? `[${address}]:${String(port)}` : `${address}:${String(port)}`,
-      pid === undefined ? "no process of this container" : `${names.get(pid) ?? "?"} (${String(pid)})`,
+      pid === undefined
+        ? address === dockersDns
+          ? "docker's DNS"
+          : "no process of this container"
+        : `${names.get(pid) ?? "?"} (${String(pid)})`,
     ]),
   );
 }

@@ -70,7 +70,8 @@ async function chosen(containers: Containers, names: readonly string[], flags: S
 async function printOnce(containers: Containers, rows: readonly Row[], flags: StatsFlags, io: CliIo): Promise<number> {
   await Promise.all(
     rows.map(async (row) => {
-      row.usage = await unlessGone(currentUsage(containers.connection, row.id, io.signal));
+      // Each has a signal of its own: as many listeners as containers on a shared one are taken for a leak by Node.
+      row.usage = await unlessGone(currentUsage(containers.connection, row.id, AbortSignal.any([io.signal])));
     }),
   );
   await writeAll(io.stdout, flags.json ? rows.map(jsonOf).join("") : `${statsTable(rows).join("\n")}\n`);

@@ -89,5 +89,12 @@ function screen(
     return isChosen ? style.bold(line) : line;
   });
   if (lines.length === 0) lines.push("  (none of that name)");
-  return [truncate(`${title} ${typed}`, columns - 1, style.symbols.ellipsis), ...lines];
+  return [heading(title, typed, columns - 1, style.symbols.ellipsis), ...lines];
+}
+
+/** What is typed stays in sight, its end at least: the title makes way. */
+function heading(title: string, typed: string, width: number, ellipsis: string): string {
+  let shown = typed;
+  while (shown !== "" && textWidth(shown) > width - 2) shown = [...shown].slice(1).join("");
+  return `${truncate(title, Math.max(1, width - 1 - textWidth(shown)), ellipsis)} ${shown}`;
 }

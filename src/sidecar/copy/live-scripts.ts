@@ -22,12 +22,32 @@ shift 2
 chroot /target "/proc/$$/root$tool" sh -c "$script" sh "/proc/$$/root$tool" "/proc/$$/root" "$@"
 `;
 
+/** Symlinks that a chain of them may have, as Linux (MAXSYMLINKS). */
+const mostLinks = 40;
+
+/*
+ * Follows $path, a chain of symlinks, to its end, which may be missing where its folder is there; fails elsewhere. busybox's
+ * `readlink -f` takes a dangling link's relative target for one of the working directory, so each link is read here.
+ */
+const follow = `
+follow() {
+  links=0
+  while [ -L "$path" ]; do
+    [ $((links += 1)) -le ${String(mostLinks)} ] || return 1
+    target=$("$bb" readlink "$path") || return 1
+    case $target in /*) path=$target ;; *) path=\${path%/*}/$target ;; esac
+    while [ "$path" != / ] && [ "\${path%/}" != "$path" ]; do path=\${path%/}; done
+  done
+  path=$("$bb" readlink -f "$path") && [ -n "$path" ]
+}
+`;
+
 /** PATH: kind, size and mode of it, then where it leads. */
-export const statScript = `
+export const statScript = `${follow}
 bb=$1 path=$3
 [ -L "$path" ] || [ -e "$path" ] || exit ${String(exitMissing)}
 "$bb" stat -c '%f %s' "$path" || exit
-[ ! -L "$path" ] || "$bb" readlink -f "$path"
+[ ! -L "$path" ] || ! follow || echo "$path"
 exit 0
 `;
 
@@ -38,10 +58,10 @@ export const namesScript = `exec "$1" ls -a "$3"`;
  * PATH FOLLOW FOR_STREAM: a line of mode, size and what is left out, then a tar archive. Files of /proc and the like have no
  * size of their own: they are copied aside first, in the toolbox.
  */
-export const readScript = `
-bb=$1 outside=$2 path=$3 follow=$4 stream=$5
+export const readScript = `${follow}
+bb=$1 outside=$2 path=$3 follows=$4 stream=$5
 case $path in */|*/.) ;; *)
-  if [ "$follow" = 1 ] && [ -L "$path" ]; then path=$("$bb" readlink -f "$path") || exit ${String(exitMissing)}; fi ;;
+  if [ "$follows" = 1 ] && [ -L "$path" ]; then follow || exit ${String(exitMissing)}; fi ;;
 esac
 [ -L "$path" ] || [ -e "$path" ] || exit ${String(exitMissing)}
 left=
