@@ -130,7 +130,7 @@ function keep(): void {
 }
 
 if (process.argv.length === 3 && /^(--version|-V)$/.test(process.argv[2] ?? "")) {
-  process.stdout.on("error", (error) => {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     const lost = outputLost(error);
     if (lost === undefined) return;
     process.exitCode = 1;
