@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { Script } from "node:vm";
 import { version } from "./cli/version.js";
 import { joinCode, splitCode, type CodeByChunk } from "./code-file.js";
+import { outputLost } from "./output-lost.js";
 
 /*
  * What the shell starts: loads dfdebug proper, chunk by chunk out of lib/chunks.js. Compiling them takes longer than building
@@ -128,8 +129,15 @@ function keep(): void {
   }
 }
 
-if (process.argv.length === 3 && /^(--version|-V)$/.test(process.argv[2] ?? "")) process.stdout.write(`${version}\n`);
-else {
+if (process.argv.length === 3 && /^(--version|-V)$/.test(process.argv[2] ?? "")) {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    const lost = outputLost(error);
+    if (lost === undefined) return;
+    process.exitCode = 1;
+    process.stderr.on("error", () => undefined).write(`Error: ${lost}\n`);
+  });
+  process.stdout.write(`${version}\n`);
+} else {
   // A usage error (2) has run nothing, and may name any command.
   process.on("exit", (code) => {
     if (code !== 2) keep();

@@ -2,6 +2,7 @@ import type { SignalName } from "./cli/io.js";
 import { standardInput } from "./cli/standard-input.js";
 import { DfdebugError } from "./errors.js";
 import { log } from "./log.js";
+import { outputLost } from "./output-lost.js";
 
 /*
  * argv -> cli -> exit code. The only module that touches process.exit and signals. It imports nothing heavy: what a
@@ -56,10 +57,10 @@ async function main(argv: readonly string[]): Promise<number> {
       return standardInput();
     },
     get stdout() {
-      return output(process.stdout);
+      return output(process.stdout, noteLoss);
     },
     get stderr() {
-      return output(process.stderr);
+      return output(process.stderr, dropped);
     },
     signal: cancelled.signal,
     takeSignals,
@@ -69,41 +70,62 @@ async function main(argv: readonly string[]): Promise<number> {
   });
 }
 
-/** The output streams in use. */
-const outputs = new Set<NodeJS.WriteStream>();
+/** The output streams in use, and who gets to know that one failed. */
+const outputs = new Map<NodeJS.WriteStream, (error: Error) => void>();
 
-function output(stream: NodeJS.WriteStream): NodeJS.WriteStream {
-  // A reader that went away (`dfdebug ... | head`) is no error of ours.
-  if (!outputs.has(stream)) stream.on("error", ignoreClosedPipe);
-  outputs.add(stream);
+function output(stream: NodeJS.WriteStream, onError: (error: Error) => void): NodeJS.WriteStream {
+  if (!outputs.has(stream)) stream.on("error", onError);
+  outputs.set(stream, onError);
   return stream;
 }
 
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE") throw error;
+/** What the command was to give and cannot: its work is ended as by a signal, and this is told at its end. */
+let loss: DfdebugError | undefined;
+
+function noteLoss(error: NodeJS.ErrnoException): void {
+  const message = loss ? undefined : outputLost(error);
+  if (message === undefined) return;
+  loss = new DfdebugError(message, { code: "OUTPUT", cause: error }, 1);
+  cancelled.abort(loss);
+}
+
+/** Progress and messages that cannot be written are lost, which changes nothing about what is done. */
+function dropped(): void {
+  // There is nowhere to say it.
 }
 
 /** Output to a pipe is written asynchronously: exit only when it is out. */
-async function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  if (stream.writableLength === 0) return;
-  await new Promise<void>((resolve) => {
-    stream.write("", () => {
-      resolve();
+async function flushed(stream: NodeJS.WriteStream, onError: (error: Error) => void): Promise<void> {
+  if (stream.writableLength > 0)
+    await new Promise<void>((resolve) => {
+      stream.write("", () => {
+        resolve();
+      });
     });
-  });
+  // The event comes later than the end of what only printed.
+  if (stream.errored) onError(stream.errored);
+}
+
+/** Tells an error; the exit code. */
+async function report(error: unknown): Promise<number> {
+  const { renderError } = await import("./frontends/terminal/error-text.js");
+  const stderr = output(process.stderr, dropped);
+  stderr.write(renderError(error, { stream: stderr, env: process.env }));
+  return error instanceof DfdebugError ? error.exitCode : 1;
+}
+
+async function flushAll(): Promise<void> {
+  await Promise.all([...outputs].map(([stream, onError]) => flushed(stream, onError)));
 }
 
 main(process.argv.slice(2))
-  .catch(async (error: unknown) => {
-    const { renderError } = await import("./frontends/terminal/error-text.js");
-    const stderr = output(process.stderr);
-    stderr.write(renderError(error, { stream: stderr, env: process.env }));
-    return error instanceof DfdebugError ? error.exitCode : 1;
-  })
+  .catch((error: unknown) => (loss ? 1 : report(error)))
   .then(async (code) => {
-    await Promise.all([...outputs].map(flushed));
-    log("main", "exit", { code });
-    process.exit(code);
+    await flushAll();
+    const last = loss ? await report(loss) : code;
+    await flushAll();
+    log("main", "exit", { code: last });
+    process.exit(last);
   })
   .catch(() => {
     process.exit(1);

@@ -65,6 +65,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   NO_TERMINAL: "A command needs a person at a terminal.",
   NO_TOOLBOX: "There is no toolbox for the outside view.",
   NO_VARIABLE: "No variable of that name is set at the step.",
+  OUTPUT: "Standard output cannot be written.",
   PLATFORM_MISSING: "A base image does not exist for the platform.",
   PS: "The ps of the engine's machine did not take its options, or is not there.",
   REGISTRY_TLS: "The engine does not accept a registry's certificate.",

@@ -39,12 +39,22 @@ function isReadOnlyBind({ name, value = "" }: Flag): boolean {
   return (mountField(fields, "type") ?? "bind") === "bind" && !isWritable;
 }
 
+/** A shell's `not found` of a path is also what it says of a script whose interpreter is missing. */
+function notFound(command: string): string {
+  const name = command.trim();
+  return name.includes("/")
+    ? `${name} is not in this stage, or it is a script whose #! program is not (a Windows line end makes one that never is).`
+    : `${name} is not installed in this stage, or not on its PATH.`;
+}
+
 const rules: readonly Rule[] = [
   {
     pattern: /exec: "([^"]+)": (?:stat [^:]+: no such file or directory|executable file not found)/,
     advice: ([, program = "such program"], step) => {
       if (program === "/bin/sh")
         return "This stage has no shell: run commands in a stage that has one and COPY --from it, or use exec form with a program that is there.";
+      if (program.includes(" ") && step.instruction.json?.[0] === program)
+        return `In exec form each word is an element of its own: ${JSON.stringify(program.trim().split(/\s+/)).replaceAll('","', '", "')}.`;
       // The instruction does not name it: SHELL does.
       if (/(?:^|\/)(?:ba|a|da|z|k)?sh$/.test(program) && !runs(step, program))
         return `SHELL asks for ${program}, which is not in this stage: install it before, or write SHELL ["/bin/sh", "-c"] where that is there.`;
@@ -196,7 +206,12 @@ const rules: readonly Rule[] = [
   },
   {
     pattern: /(?:sh|bash)(?:: line \d+|: \d+)?: (?!\[)(\S+): not found|(?<![^\s:])(?!\[)([^\s:]+): command not found/,
-    advice: (match) => `${match[1] ?? match[2] ?? "The command"} is not installed in this stage, or not on its PATH.`,
+    advice: ([, one, other]) => notFound(one ?? other ?? "The command"),
+  },
+  {
+    pattern:
+      /(?<![^\s:])(\/[^\s:]+): cannot execute: required file not found|exec (\/[^\s:]+): no such file or directory/,
+    advice: ([, one, other]) => notFound(one ?? other ?? "It"),
   },
   {
     pattern:

@@ -1,6 +1,7 @@
 import type { DockerfileError } from "../errors.js";
 import { problem, type Origin } from "./problem.js";
 import {
+  arrayEnd,
   readJsonForm,
   splitFirst,
   splitInstruction,
@@ -122,9 +123,10 @@ function jsonWords(text: string, keyword: Keyword, rest: Slice): Slice[] {
     while (at < rest.end && !isSpace(text.charCodeAt(at))) at++;
     words.push({ start: rest.start, end: at });
   }
-  for (at = text.indexOf('"', at); at !== -1 && at < rest.end; at = text.indexOf('"', at)) {
+  const end = Math.min(rest.end, arrayEnd(text, at));
+  for (at = text.indexOf('"', at); at !== -1 && at < end; at = text.indexOf('"', at)) {
     const start = at++;
-    while (at < rest.end && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+    while (at < end && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
     words.push({ start, end: ++at });
   }
   return words;

@@ -136,14 +136,15 @@ export function splitFirst(text: string, from: number, to: number): [Slice, Slic
 
 /**
  * Reads JSON (exec) form: the strings, "mixed" for an array that holds something else (BuildKit refuses that), or
- * undefined where the text is no JSON array (BuildKit then takes it as shell form).
+ * undefined where the text begins with no JSON array (BuildKit then takes it as shell form). What stands behind the array
+ * is left out, as BuildKit's decoder does up to Docker Engine 26 (later ones want the whole text to be JSON).
  */
 export function readJsonForm(text: string): readonly string[] | "mixed" | undefined {
-  const trimmed = trimSpaces(text);
-  if (!trimmed.startsWith("[")) return undefined;
+  const start = trimSpaces(text);
+  if (!start.startsWith("[")) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(trimmed);
+    value = JSON.parse(start.slice(0, arrayEnd(start)));
   } catch {
     return undefined;
   }
@@ -154,4 +155,17 @@ export function readJsonForm(text: string): readonly string[] | "mixed" | undefi
     strings.push(element);
   }
   return strings;
+}
+
+/** Behind the array that a text begins with; the text's end where the array has none. */
+export function arrayEnd(text: string, from = 0): number {
+  let depth = 0;
+  for (let at = from; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') {
+      for (at++; at < text.length && text[at] !== '"'; at++) if (text[at] === "\\") at++;
+    } else if (character === "[" || character === "{") depth += 1;
+    else if ((character === "]" || character === "}") && --depth === 0) return at + 1;
+  }
+  return text.length;
 }

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 const source = fileURLToPath(new URL("../../src", import.meta.url));
 
 /** What any file may import. */
-const foundation = ["errors", "lifetime", "log", "temp-folder"];
+const foundation = ["errors", "lifetime", "log", "temp-folder", "output-lost", "write-all"];
 const contract = "engine/engine";
 
 /**
@@ -37,7 +37,7 @@ const rules: readonly { readonly part: string; readonly may: readonly string[] }
   { part: "frontends/json", may: ["debugger", contract, "dockerfile", ...foundation] },
   { part: "cli", may: ["frontends", "debugger", "engine", "docker", "sidecar", "dockerfile", ...foundation] },
   { part: "main", may: ["cli", "frontends", ...foundation] },
-  { part: "boot", may: ["cli/version", "code-file"] },
+  { part: "boot", may: ["cli/version", "code-file", "output-lost"] },
   { part: "code-file", may: [] },
 ];
 

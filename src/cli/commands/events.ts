@@ -4,8 +4,9 @@ import { parseTimestamp } from "../../docker/timestamps.js";
 import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
 import { truncate } from "../../frontends/terminal/width.js";
 import { detectStyle, type Style } from "../../frontends/terminal/style.js";
+import { writeAll } from "../../write-all.js";
 import type { CliIo } from "../io.js";
-import { jsonLine, writeAll } from "../output.js";
+import { jsonLine } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { findContainer, untilInterrupted, withContainers } from "./with-containers.js";
 

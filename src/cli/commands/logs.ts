@@ -7,8 +7,9 @@ import { nameOf } from "../../sidecar/target.js";
 import { detectStyle } from "../../frontends/terminal/style.js";
 import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
 import { finishOutput, outputFor } from "../../frontends/terminal/sanitized-output.js";
+import { writeAll } from "../../write-all.js";
 import type { CliIo } from "../io.js";
-import { readerGone, writeAll } from "../output.js";
+import { readerGone } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { findContainer, untilInterrupted, withContainers } from "./with-containers.js";
 

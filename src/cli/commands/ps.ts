@@ -3,8 +3,8 @@ import { listProcesses, type ProcessList } from "../../docker/process-list.js";
 import { ContainerError, DfdebugError } from "../../errors.js";
 import { tableLines } from "../../frontends/terminal/table.js";
 import { nameOf } from "../../sidecar/target.js";
+import { writeAll } from "../../write-all.js";
 import type { CliIo } from "../io.js";
-import { writeAll } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { findContainer, requireRunning, withContainers } from "./with-containers.js";
 

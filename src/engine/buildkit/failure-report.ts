@@ -5,6 +5,7 @@ import type { BuildRequest, EngineCapabilities, Step, StepFailure } from "../eng
 import { diagnoseCopyStep } from "./copy-diagnosis.js";
 import { cleaned, diskFull, type CallError } from "./failures.js";
 import type { Vertex } from "./graph.js";
+import { missingInterpreter } from "./missing-interpreter.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { SolvedFailure } from "./solver.js";
 import { findOut } from "./step-findings.js";
@@ -30,7 +31,11 @@ export async function describeFailure(input: {
   const words = input.streamError || error.message;
   const exitCode = isRun ? (error.exitCode ?? exitCodeIn(words)) : undefined;
   const copy = exitCode === undefined ? await diagnoseCopyStep(input, words) : undefined;
-  const finding = exitCode === undefined && !copy ? await findOut(input, words) : undefined;
+  const finding = copy
+    ? undefined
+    : exitCode === undefined
+      ? await findOut(input, words)
+      : await missingInterpreter(input, exitCode);
   return {
     step: input.step,
     message:

@@ -2,7 +2,7 @@ import { BuildError, DockerfileError, type DfdebugError, type ErrorDetails, type
 import { imageNames, type ImageName } from "../../dockerfile/image-names.js";
 import { likelyPlatform } from "../../dockerfile/platform.js";
 import { guessStage } from "../../dockerfile/stage-guess.js";
-import type { Dockerfile } from "../../dockerfile/syntax.js";
+import type { Dockerfile, Instruction } from "../../dockerfile/syntax.js";
 import type { BuildRequest } from "../engine.js";
 import { contextFailure } from "./context-failure.js";
 import { cleaned, diskFull, diskFullHint, type CallError } from "./failures.js";
@@ -101,6 +101,16 @@ export function planError(
   const context = contextFailure(error.message, words, request, error);
   if (context) return context;
   const line = error.sources[0]?.startLine || lineIn(error.message) || lineOfValue(words, dockerfile);
+  const heredoc = dockerfile && refusedHeredoc(dockerfile, line);
+  if (heredoc)
+    return new DockerfileError("This engine's own Dockerfile frontend knows no heredocs", {
+      code: "FRONTEND_TOO_OLD",
+      file: dockerfile.file,
+      range: rangeOfLine(heredoc.range.start.line),
+      source: dockerfile.source,
+      cause: error,
+      hint: "Docker Engine 23.0 and later do, or `# syntax=docker/dockerfile:1` as the first line (pulled from a registry).",
+    });
   const refusal = registries.refusal(error.message, words);
   const names = dockerfile ? imageNames(dockerfile, { ...request, contexts: request.buildContexts.keys() }) : [];
   const told = toldName(error.message, names, { line, host: refusal?.host });
@@ -223,6 +233,13 @@ function saysWord(text: string, name: string): boolean {
 function lineIn(message: string): number | undefined {
   const match = /parse error(?: on)? line (\d+)/i.exec(message);
   return match ? Number(match[1]) : undefined;
+}
+
+/** The instruction whose heredoc a frontend that knows none took for instructions: others blame an instruction's first line. */
+function refusedHeredoc({ stages }: Dockerfile, line: number | undefined): Instruction | undefined {
+  return stages
+    .flatMap(({ instructions }) => instructions)
+    .find(({ heredocs: [first], range }) => line && first && line >= first.range.start.line && line <= range.end.line);
 }
 
 /** Nor does it name one for a value that an EXPOSE or a STOPSIGNAL does not take: `Invalid containerPort: http`. */

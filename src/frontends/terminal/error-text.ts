@@ -1,7 +1,8 @@
 import { caret, excerpt } from "../../dockerfile/excerpt.js";
+import { wrap } from "../../debugger/format.js";
 import { DfdebugError, DockerfileError, errorMessage } from "../../errors.js";
 import { sanitizeLine, sanitizeLines } from "./sanitize.js";
-import { widthOf } from "./width.js";
+import { textWidth, widthOf } from "./width.js";
 import { detectStyle, type Environment, type Style } from "./style.js";
 
 /** An error for people: what failed and on what, where in the Dockerfile, and what to do next. Ends with a line feed. */
@@ -13,16 +14,40 @@ export function renderError(
   if (!(error instanceof DfdebugError)) return unexpected(error, style, target.env);
   const lines: string[] = [];
   const width = widthOf(target.stream);
-  if (error instanceof DockerfileError) lines.push(...dockerfileLines(error, style, width));
-  else lines.push(`${style.red("Error:")} ${sanitizeLine(error.message)}`);
-  for (const hint of error.hint === undefined ? [] : sanitizeLines(error.hint)) lines.push(`  ${hint}`);
+  if (error instanceof DockerfileError) lines.push(...dockerfileLines(error, style, width, target.stream));
+  else {
+    const [first = "", ...rest] = sentence(`Error: ${sanitizeLine(error.message)}`, width - 2, target.stream);
+    lines.push(
+      first.replace(/^Error:/, (word) => style.red(word)),
+      ...rest.map((line) => `  ${line}`),
+    );
+  }
+  for (const hint of error.hint === undefined ? [] : sanitizeLines(error.hint))
+    lines.push(...sentence(hint, width - 2, target.stream).map((line) => `  ${line}`));
   return `${lines.join("\n")}\n`;
 }
 
-function dockerfileLines(error: DockerfileError, style: Style, width: number): string[] {
+/** On a terminal a text that is wider goes on in the next line at a blank; elsewhere it stays one line. */
+function sentence(text: string, width: number, stream: { readonly columns?: number }): string[] {
+  return stream.columns && textWidth(text) > width ? wrap(text, width, textWidth) : [text];
+}
+
+function dockerfileLines(
+  error: DockerfileError,
+  style: Style,
+  width: number,
+  stream: { readonly columns?: number },
+): string[] {
   const { range, source, file } = error;
   const place = range ? `${file}:${String(range.start.line)}:${String(range.start.column + 1)}` : file;
-  const lines = [`${style.bold(sanitizeLine(place))}: ${style.red("error:")} ${sanitizeLine(error.message)}`];
+  const head = `${sanitizeLine(place)}: error: `;
+  // The head is no sentence: what stands behind it is broken.
+  const room = Math.max(20, width - textWidth(head));
+  const [first = "", ...rest] = sentence(sanitizeLine(error.message), room, stream);
+  const lines = [
+    `${style.bold(sanitizeLine(place))}: ${style.red("error:")} ${first}`,
+    ...(rest.length === 0 ? [] : sentence(rest.join(" "), width - 2, stream).map((line) => `  ${line}`)),
+  ];
   if (range && source !== undefined && range.start.line > 0)
     lines.push(...sourceLines(source, range, style, { context: 1, width, points: true }));
   return lines;

@@ -135,9 +135,11 @@ export class LiveProgress {
   /** What a COPY from the context brought, as far as one transfer can be told. */
   private copied(step: Step): string {
     const transfer = this.transfers.get("context");
-    const { keyword, flags } = step.instruction;
+    const { keyword, flags, args, heredocs } = step.instruction;
     if (!transfer?.done || transfer.files === 0 || (keyword !== "COPY" && keyword !== "ADD")) return "";
-    if (flags.some((flag) => flag.name === "from")) return "";
+    // What is written in the Dockerfile itself, or comes from elsewhere, asks for nothing of the context.
+    const isAllHeredocs = heredocs.length > 0 && heredocs.length >= args.length - 1;
+    if (isAllHeredocs || flags.some((flag) => flag.name === "from")) return "";
     this.transfers.delete("context");
     return this.style.dim(`  ${formatCount(transfer.files, "file")}, ${formatBytes(transfer.bytes)} sent`);
   }
@@ -154,8 +156,10 @@ export class LiveProgress {
     return Math.max(4, Math.min(this.width - 12, 66));
   }
 
+  /** A long note takes its room from the title. */
   private stepLine(symbol: string, step: Step, note: string): string {
-    return ` ${symbol} ${stepTitle(step, this.titleWidth)} ${note}`;
+    const room = Math.max(4, Math.min(this.titleWidth, this.width - textWidth(` ${symbol}  ${note}`)));
+    return truncate(` ${symbol} ${stepTitle(step, room)} ${note}`, this.width);
   }
 
   private draw(): void {

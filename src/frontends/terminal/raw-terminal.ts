@@ -1,4 +1,5 @@
 import type { ReadStream, WriteStream } from "node:tty";
+import { writeAll } from "../../write-all.js";
 import { inBackground } from "./job-control.js";
 
 export interface TerminalSize {
@@ -147,8 +148,7 @@ export class RawTerminal {
     const text = this.lastLine + chunk.subarray(-4096).toString("utf8");
     const line = text.slice(Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1);
     this.lastLine = line.replaceAll(sequences, "").slice(-500);
-    if (this.output.write(chunk)) return;
-    await new Promise<void>((resolve) => this.output.once("drain", () => resolve()));
+    await writeAll(this.output, chunk);
   }
 
   /** Undoes what a program may have left behind: bracketed paste, mouse reports, a hidden cursor, colours. */

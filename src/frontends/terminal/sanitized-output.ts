@@ -1,4 +1,5 @@
 import { Writable } from "node:stream";
+import { writeAll } from "../../write-all.js";
 import { LineSanitizer } from "./sanitize.js";
 import { detectStyle, type Environment } from "./style.js";
 
@@ -26,8 +27,8 @@ export class SanitizedOutput extends Writable {
   }
 
   private pass(lines: readonly string[], done: (error?: Error) => void): void {
-    if (lines.length === 0 || this.target.write(`${lines.join("\n")}\n`)) done();
-    else this.target.once("drain", () => done());
+    if (lines.length === 0) done();
+    else void writeAll(this.target, `${lines.join("\n")}\n`).then(() => done());
   }
 }
 

@@ -1,6 +1,7 @@
 import type { CommandLine } from "../../debugger/commands/loop.js";
 import type { CommandIo, Line } from "../../debugger/commands/io.js";
 import type { Script } from "../../debugger/commands/script.js";
+import { writeAll } from "../../write-all.js";
 import { renderError } from "./error-text.js";
 import { renderLine } from "./render.js";
 import { widthOf } from "./width.js";
@@ -34,8 +35,7 @@ export class ScriptConsole implements CommandIo {
     this.options.beforeOutput();
     const { output } = this.options;
     const text = lines.map((line) => `${renderLine(line, this.style)}\n`).join("");
-    if (output.write(text)) return;
-    await new Promise<void>((resolve) => output.once("drain", () => resolve()));
+    await writeAll(output, text);
   }
 
   async error(error: Error): Promise<void> {

@@ -3,7 +3,7 @@ import { isShell, shellScriptIndex } from "./command.js";
 import type { Finding, Program, RunInstruction } from "./finding.js";
 import { ProgramCheck, type CheckedProgram, type ProgramContext } from "./program-check.js";
 import { allArguments, firstCommand, lastCommand, type ScriptCommand } from "./shell-script.js";
-import { envProgram } from "./shebang.js";
+import { envProgram } from "../../dockerfile/shebang.js";
 import { unwrap } from "./wrappers.js";
 
 /** A word of a command line, and the instruction that it comes from. */

@@ -6,7 +6,7 @@ import type { Finding, Program, RunInstruction } from "./finding.js";
 import { checkLibraries } from "./libraries.js";
 import { libraryFinding } from "./library-finding.js";
 import type { FileHead, Found, ProgramFiles } from "./program-files.js";
-import { envProgram, hasMarkedShebang, readShebang, type Shebang } from "./shebang.js";
+import { envProgram, hasMarkedShebang, readShebang, type Shebang } from "../../dockerfile/shebang.js";
 
 /** What holds for every program of one command line. */
 export interface ProgramContext {

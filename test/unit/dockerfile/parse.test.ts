@@ -86,6 +86,25 @@ describe("ranges", () => {
     expect(cmd.args.map(({ range }) => span(range))).toEqual(["2:5-2:13", "3:2-3:5"]);
   });
 
+  // moby/buildkit, frontend/dockerfile/parser/line_parsers.go at v0.13: parseJSON decodes one value and looks no further.
+  test.each([
+    ['SHELL ["/bin/sh", "-ec"] # "strict"', ["/bin/sh", "-ec"]],
+    ['CMD ["a", "]"] b', ["a", "]"]],
+    ['ENTRYPOINT ["a"]["b"]', ["a"]],
+    ['RUN [ "a" ] && b', ["a"]],
+    ['COPY ["a", "/b"] # c', ["a", "/b"]],
+    ['ADD ["a", "/b"] c', ["a", "/b"]],
+    ['VOLUME ["/a"] # b', ["/a"]],
+    ['HEALTHCHECK CMD ["a"] # b', ["a"]],
+    ['RUN [ "a" = "b" ]', undefined],
+    ['CMD ["a" # b', undefined],
+  ])("of JSON form with text behind it: %s", (text, json) => {
+    const instruction = at(`FROM a\n${text}\n`, 1);
+    expect(instruction.json).toEqual(json);
+    const words = instruction.args.slice(instruction.keyword === "HEALTHCHECK" ? 1 : 0);
+    if (json) expect(words.map((word) => word.text)).toEqual(json.map((element) => JSON.stringify(element)));
+  });
+
   test("of heredocs and the ONBUILD trigger", () => {
     const instruction = at("FROM a\nONBUILD RUN <<-'X' cat\n\t\tone\n\tX\n", 1);
     expect(instruction.trigger?.keyword).toBe("RUN");

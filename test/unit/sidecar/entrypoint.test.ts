@@ -7,7 +7,7 @@ import { readElf, runsOn } from "../../../src/sidecar/entrypoint/elf.js";
 import { findRunLines } from "../../../src/sidecar/entrypoint/lines.js";
 import { allArguments, firstCommand, lastCommand } from "../../../src/sidecar/entrypoint/shell-script.js";
 import { unwrap } from "../../../src/sidecar/entrypoint/wrappers.js";
-import { envProgram, hasMarkedShebang, readShebang } from "../../../src/sidecar/entrypoint/shebang.js";
+import { envProgram, hasMarkedShebang, readShebang } from "../../../src/dockerfile/shebang.js";
 import { elfProgram } from "../../support/elf.js";
 
 describe("readElf", () => {

@@ -91,3 +91,12 @@ it("a step's paths are shown as the step sees them", () => {
   expect(cleaned('open "/tmp/buildkit-mount12/a b": denied')).toBe('open "/a b": denied');
   expect(cleaned("cannot read /home/me/merged/x")).toBe("cannot read /home/me/merged/x");
 });
+
+describe("a heredoc on an engine that knows none", () => {
+  it.each([
+    [["FROM busybox", "RUN <<EOF", "set -e", "EOF"], "dockerfile parse error line 3: unknown instruction: SET"],
+    [["FROM busybox", "COPY <<EOF /x", "RUN y", "EOF"], "dockerfile parse error line 4: unknown instruction: EOF"],
+  ])("is what is wrong, not its body: %j", (lines, message) => {
+    expect(shown(lines, message)).toMatch(/^FRONTEND_TOO_OLD 2:0 .*knows no heredocs\n.*Engine 23\.0/);
+  });
+});
