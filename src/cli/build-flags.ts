@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { UsageError } from "../errors.js";
+import { contextName, parseImageReference } from "../dockerfile/image-reference.js";
 import type { SecretSource, SshSource } from "../engine/engine.js";
 
 /** `dfdebug build`'s options as commander parses them. */
@@ -59,7 +60,7 @@ export function parseLabels(labels: readonly string[]): Map<string, string> {
   );
 }
 
-/** `--build-context NAME=VALUE`. */
+/** `--build-context NAME=VALUE`, by the name under which BuildKit looks it up: an image's, as buildx reads it. */
 export function parseBuildContexts(contexts: readonly string[], cwd: string): Map<string, string> {
   return new Map(
     contexts.map((context) => {
@@ -67,7 +68,13 @@ export function parseBuildContexts(contexts: readonly string[], cwd: string): Ma
       if (!value)
         throw new UsageError(`--build-context ${context}: expected NAME=FOLDER, NAME=docker-image://IMAGE or NAME=URL`);
       const remote = /^[a-z-]+:\/\//.test(value) || /^(git@|target:)/.test(value);
-      return [name.toLowerCase(), remote ? value : resolve(cwd, value)] as const;
+      if (!parseImageReference(name))
+        throw new UsageError(`--build-context ${context}: invalid context name ${name}`, {
+          hint: /[A-Z]/.test(name)
+            ? "Write it in lower case: so the engine has the names of stages, and those of images are."
+            : "It is a stage's name, or an image's: [REGISTRY/]NAME[:TAG].",
+        });
+      return [contextName(name), remote ? value : resolve(cwd, value)] as const;
     }),
   );
 }
@@ -120,9 +127,8 @@ export function parseSsh(spec: string, env: NodeJS.ProcessEnv, cwd: string): Ssh
 /** `--tag` values, checked the way the registry's reference grammar does (distribution/reference). */
 export function parseTags(tags: readonly string[]): string[] {
   for (const tag of tags) {
-    const name =
-      /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?)(?::[0-9]+)?\/)?[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?$/;
-    if (!name.test(tag))
+    const reference = parseImageReference(tag);
+    if (!reference || reference.digest !== undefined)
       throw new UsageError(`-t ${tag}: not a valid image name`, {
         hint: /[A-Z]/.test(tag) ? "Image names are lower-case." : "It is [REGISTRY/]NAME[:TAG].",
       });

@@ -37,6 +37,25 @@ describeEngines("docker build's flags", (engine) => {
     expect((await build(text, ["--build-context", "extra=nowhere"])).stderr).toContain("nowhere does not exist");
   });
 
+  it("--build-context takes an image's place by any of its names", async () => {
+    if (isOld(engine)) return;
+    mkdirSync(join(folder, "instead"));
+    writeFileSync(join(folder, "instead/x"), "instead\n");
+    for (const [name, used] of [
+      ["nothere:latest", "nothere"],
+      ["docker.io/library/nothere:latest", "docker.io/nothere"],
+    ] as const) {
+      const text = `FROM busybox:latest\nCOPY --from=${used} x /1\nRUN --mount=from=${used},target=/m cat /1 /m/x; exit 7\n`;
+      const run = await build(text, ["--build-context", `${name}=instead`, "--exec", "cat /1 /m/x"]);
+      expect(run, name).toMatchObject({ code: 1, stdout: "instead\ninstead\n" });
+    }
+    const base = await build("FROM nothere\nCOPY x /2\n", [
+      ...["--build-context", "nothere:latest=docker-image://busybox", "--build-context", "context=instead"],
+    ]);
+    expect(base.stderr).toContain("x was not found in the build context");
+    expect(await build("FROM busybox\n", ["--build-context", "First=instead"])).toMatchObject({ code: 2 });
+  });
+
   it("--network and --add-host hold for the step and for what looks into it", async () => {
     const text = "FROM busybox:latest\nRUN ls /sys/class/net; exit 1\n";
     const none = await build(text, ["--network", "none", "--exec", "ls /sys/class/net"]);

@@ -2,6 +2,7 @@ import { diagnoseCopy, nearestNames } from "../context.js";
 import type { BuildRequest, CopyDiagnosis, Step } from "../engine.js";
 import { mountField, mountFields } from "../../dockerfile/mount.js";
 import type { Flag } from "../../dockerfile/syntax.js";
+import { localContexts } from "./build-session.js";
 import { edge, type Edge, type Vertex } from "./graph.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { FileAction } from "./gen/ops.js";
@@ -46,7 +47,7 @@ export async function diagnoseCopyStep(
     });
     return {
       pattern: asWritten(wanted.path, input.step),
-      where: name === "context" ? "build context" : `context "${name}"`,
+      where: name === "context" ? "build context" : `context "${name.replace(/^_/, "")}"`,
       ...found,
     };
   }
@@ -103,7 +104,7 @@ function fromOf(step: Step, path: string): string | undefined {
 
 function contextFolder(request: BuildRequest, name: string): string | undefined {
   if (name === "context") return request.context.kind === "directory" ? request.context.path : undefined;
-  return request.buildContexts.get(name);
+  return localContexts(request.buildContexts).get(name);
 }
 
 function originName(step: Step, origin: Vertex | undefined, path: string): string {

@@ -26,11 +26,27 @@ describe("docker build's flags", () => {
       ["a", "b=c"],
       ["bare", ""],
     ]);
-    expect([...parseBuildContexts(["Base=docker-image://alpine", "src=../x"], "/work/here")]).toEqual([
+    expect([...parseBuildContexts(["base=docker-image://alpine", "src=../x"], "/work/here")]).toEqual([
       ["base", "docker-image://alpine"],
       ["src", "/work/x"],
     ]);
-    expect(() => parseBuildContexts(["broken"], "/")).toThrow(UsageError);
+    for (const bad of ["broken", "First=../data", "a b=x", "a:=x"])
+      expect(() => parseBuildContexts([bad], "/")).toThrow(UsageError);
+  });
+
+  it("knows a build context by its image's familiar name", () => {
+    const names = [
+      "busybox:latest",
+      "docker.io/library/busybox",
+      "index.docker.io/busybox",
+      "app:1",
+      "r.io:5/a:latest",
+    ];
+    const contexts = parseBuildContexts(
+      names.map((name) => `${name}=/${name}`),
+      "/",
+    );
+    expect([...contexts.keys()]).toEqual(["busybox", "app:1", "r.io:5/a"]);
   });
 
   it("reads secrets", () => {
