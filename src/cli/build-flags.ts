@@ -1,8 +1,9 @@
 import { homedir } from "node:os";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { UsageError } from "../errors.js";
 import { contextName, parseImageReference } from "../dockerfile/image-reference.js";
-import type { SecretSource, SshSource } from "../engine/engine.js";
+import { hostGateway, type ExtraHost, type SecretSource, type SshSource } from "../engine/engine.js";
 
 /** `dfdebug build`'s options as commander parses them. */
 export interface BuildFlags {
@@ -122,6 +123,28 @@ export function parseSsh(spec: string, env: NodeJS.ProcessEnv, cwd: string): Ssh
       hint: 'Start one with eval "$(ssh-agent)" and add a key with ssh-add, or name a key: --ssh default=~/.ssh/id_ed25519.',
     });
   return { id, paths: paths.map((path) => resolve(cwd, expandHome(path))) };
+}
+
+/**
+ * `--add-host HOST=IP` or `HOST:IP` as buildx reads them: several addresses have commas between them, and an IPv6 one may
+ * stand in brackets.
+ */
+export function parseAddHosts(entries: readonly string[]): ExtraHost[] {
+  return entries.flatMap((entry) => {
+    const [, host = "", written = ""] = /^([^=]*)=(.*)$/.exec(entry) ?? /^([^:]*):(.*)$/.exec(entry) ?? [];
+    if (!/^[^\s,="]+$/.test(host) || written === "")
+      throw new UsageError(`--add-host ${entry}: expected HOST:IP`, { hint: "For example --add-host db:10.0.0.5." });
+    if (written === hostGateway) return [{ host, address: hostGateway }];
+    return written.split(",").map((part) => {
+      const address = part.replace(/^\[(.+)\]$/, "$1");
+      // What names an interface of one machine means nothing on another.
+      if (isIP(address) === 0 || address.includes("%"))
+        throw new UsageError(`--add-host ${entry}: ${part === "" ? "an empty text" : part} is not an IP address`, {
+          hint: `For example --add-host ${host}:10.0.0.5, or ${host}:${hostGateway} for the engine's machine.`,
+        });
+      return { host, address };
+    });
+  });
 }
 
 /** `--tag` values, checked the way the registry's reference grammar does (distribution/reference). */

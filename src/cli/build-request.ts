@@ -5,6 +5,7 @@ import { parsePlatform } from "../dockerfile/platform.js";
 import type { BuildRequest, ContextSource, ToolboxSource } from "../engine/engine.js";
 import { UsageError, errorMessage } from "../errors.js";
 import {
+  parseAddHosts,
   parseBuildArgs,
   parseBuildContexts,
   parseLabels,
@@ -43,7 +44,7 @@ export async function buildRequest(
     noCache: flags.cache === false,
     noCacheFilter: (flags.cacheFilter ?? []).flatMap((stages) => stages.split(",")),
     pull: flags.pull === true,
-    addHosts: flags.addHost ?? [],
+    addHosts: parseAddHosts(flags.addHost ?? []),
     labels: parseLabels(flags.label ?? []),
     names: parseTags(flags.tag ?? []),
     ignoreSyntax: flags.ignoreSyntax === true,

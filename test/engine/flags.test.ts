@@ -70,6 +70,18 @@ describeEngines("docker build's flags", (engine) => {
     if (!isOld(engine)) expect(hosts.stdout).toMatch(/10\.9\.8\.7\s+build-host\.example/);
   });
 
+  it("--add-host takes host-gateway, as docker build has it, and addresses only", async () => {
+    const text = "FROM busybox:latest\nRUN grep gw.example /etc/hosts; exit 1\n";
+    const flags = ["--add-host", "gw.example:host-gateway", "--add-host", "v6.gw.example=[fd00::7]"];
+    const run = await build(text, [...flags, "--no-cache"]);
+    const gateway = docker(engine, "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}");
+    expect(run.stderr).toMatch(new RegExp(`${gateway.replaceAll(".", "\\.")}\\s+gw\\.example`));
+    expect(run.stderr).toMatch(/fd00::7\s+v6\.gw\.example/);
+    const wrong = await build(text, ["--add-host", "foo:notanip"]);
+    expect(wrong).toMatchObject({ code: 2 });
+    expect(wrong.stderr).toContain("--add-host foo:notanip: notanip is not an IP address");
+  });
+
   it("--ssh gives an agent, or a key, to the step", async () => {
     const key = join(folder, "key");
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key, "-C", "dfdebug-test-key"]);

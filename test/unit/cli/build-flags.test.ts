@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  parseAddHosts,
   parseBuildArgs,
   parseBuildContexts,
   parseLabels,
@@ -64,6 +65,19 @@ describe("docker build's flags", () => {
     expect(parseSsh("default", { SSH_AUTH_SOCK: "/s" }, "/w")).toEqual({ id: "default", paths: [] });
     expect(parseSsh("k=a,b", {}, "/w")).toEqual({ id: "k", paths: ["/w/a", "/w/b"] });
     expect(() => parseSsh("default", {}, "/w")).toThrow(UsageError);
+  });
+
+  it("reads hosts as buildx does", () => {
+    const hosts = parseAddHosts([
+      ...["a:10.0.0.1", "b=10.0.0.2", "c:::1", "d:[fe80::1]", "e=[::2]", "gw:host-gateway", "h=host-gateway"],
+      "two=10.0.0.1,[::1]",
+    ]);
+    expect(hosts.map(({ host, address }) => `${host} ${address}`)).toEqual([
+      ...["a 10.0.0.1", "b 10.0.0.2", "c ::1", "d fe80::1", "e ::2", "gw host-gateway", "h host-gateway"],
+      ...["two 10.0.0.1", "two ::1"],
+    ]);
+    for (const bad of ["foo:notanip", "foo", "foo:", ":1.2.3.4", "a:1.2.3", "a:[x]", "a=1.2.3.4,", "a:fe80::1%eth0"])
+      expect(() => parseAddHosts([bad]), bad).toThrow(`--add-host ${bad}`);
   });
 
   it("checks image names", () => {
