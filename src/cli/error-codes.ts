@@ -70,6 +70,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   REGISTRY_TLS: "The engine does not accept a registry's certificate.",
   REGISTRY_UNAUTHORIZED: "A registry refused the credentials, or hides the image.",
   REGISTRY_UNREACHABLE: "The engine cannot reach a registry.",
+  RESULT_WRITE: "The image's id or metadata could not be written to its file; the image is built.",
   SCRATCH_WRITE: "A script could not be written into a step's container.",
   SCRIPT_FAILED: "A command of -x FILE failed.",
   SECRET_MISSING: "A secret that the build needs was not given, or its source is not there.",
