@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { parseDockerfile } from "../dockerfile/parse.js";
 import { parsePlatform } from "../dockerfile/platform.js";
-import type { BuildRequest, ContextSource, ToolboxSource } from "../engine/engine.js";
+import type { BuildRequest, ContextSource, SshSource, ToolboxSource } from "../engine/engine.js";
 import { UsageError, errorMessage } from "../errors.js";
 import {
   parseAddHosts,
@@ -27,6 +27,8 @@ export async function buildRequest(
   const { env, cwd } = io;
   if (flags.platform !== undefined) requirePlatforms(flags.platform);
   const input = await locate(path, flags.file, io);
+  const ssh = (flags.ssh ?? []).map((spec) => parseSsh(spec, env, cwd));
+  for (const source of ssh) await requireSsh(source, env);
   const secrets = (flags.secret ?? []).map((spec) => parseSecret(spec, env, cwd));
   for (const secret of secrets) if ("file" in secret.source) await requireSecretFile(secret.id, secret.source.file);
   const buildContexts = parseBuildContexts(flags.buildContext, cwd);
@@ -38,7 +40,7 @@ export async function buildRequest(
     buildArgs: parseBuildArgs(flags.buildArg, env),
     buildContexts,
     secrets,
-    ssh: (flags.ssh ?? []).map((spec) => parseSsh(spec, env, cwd)),
+    ssh,
     platform: flags.platform,
     network: flags.network,
     noCache: flags.cache === false,
@@ -223,6 +225,16 @@ function requirePlatforms(platforms: string): void {
       throw new UsageError(`--platform ${platform}: not a platform`, {
         hint: "It is OS/ARCHITECTURE[/VARIANT], as in linux/arm64 or linux/arm/v7.",
       });
+}
+
+async function requireSsh(source: SshSource, env: NodeJS.ProcessEnv): Promise<void> {
+  const { checkSshSource } = await import("../engine/buildkit/session/ssh.js");
+  try {
+    await checkSshSource(source, env);
+  } catch (error) {
+    const from = source.paths.length === 0 ? " ($SSH_AUTH_SOCK)" : `=${source.paths.join(",")}`;
+    throw new UsageError(`--ssh ${source.id}${from}: ${errorMessage(error)}`, { code: "SSH_MISSING", cause: error });
+  }
 }
 
 async function requireSecretFile(id: string, path: string): Promise<void> {

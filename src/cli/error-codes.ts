@@ -76,7 +76,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   SECRET_MISSING: "A secret that the build needs was not given, or its source is not there.",
   SESSION_STATE: "A debugger command that makes no sense in the present state.",
   SIDECAR_START: "The toolbox container beside a container could not be started.",
-  SSH_MISSING: "The build needs an SSH agent that was not given.",
+  SSH_MISSING: "The build needs an SSH agent that was not given, or its socket or key cannot be used.",
   STAND_IN: "A container for the files of a stopped container or an image could not be made.",
   STATE_BUILD: "A state to look into could not be built.",
   STATE_READ: "A path of a state could not be read.",

@@ -90,6 +90,15 @@ describeEngines("docker build's flags", (engine) => {
     const run = await build(text, ["--ssh", `default=${key}`, "--exec", "test -S $SSH_AUTH_SOCK && echo agent"]);
     expect(run.stdout).toBe("agent\n");
     expect(run.stderr).toContain("exit code 9");
+    for (const [path, why] of [
+      ["nope", "nope does not exist"],
+      ["context/Dockerfile", "is neither an agent's socket nor a private key"],
+    ] as const) {
+      const refused = await build("FROM busybox:latest\nRUN true\n", ["--ssh", `default=${path}`]);
+      expect(refused.code).toBe(2);
+      expect(refused.stderr).toContain(`--ssh default=${join(folder, path)}: `);
+      expect(refused.stderr).toContain(why);
+    }
     const required = "FROM busybox:latest\nRUN --mount=type=ssh,required=true true\n";
     const missing = await build(required, ["--no-cache"]);
     expect(missing.code).toBe(1);
