@@ -82,7 +82,7 @@ export function parseBuildContexts(contexts: readonly string[], cwd: string): Ma
 
 /**
  * docker's --secret grammar: comma-separated id, src (or source), env and type; a bare NAME is id. Without src or env the
- * environment variable ID is used where it is set, else the file ID.
+ * environment variable ID is used where it is set, else the file ID. A variable of env that is not set is an empty secret.
  */
 export function parseSecret(spec: string, env: NodeJS.ProcessEnv, cwd: string): SecretSource {
   const fields = csvFields(spec, "--secret");
@@ -98,16 +98,12 @@ export function parseSecret(spec: string, env: NodeJS.ProcessEnv, cwd: string): 
     throw new UsageError("--secret needs id=NAME", {
       hint: "--secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE.",
     });
-  const variable = fields.get("env") ?? (kind === "env" ? (file ?? id) : undefined);
-  if (variable !== undefined) {
-    if (env[variable] === undefined)
-      throw new UsageError(`--secret id=${id}: the environment variable ${variable} is not set`, {
-        code: "SECRET_MISSING",
-      });
-    return { id, source: { env: variable } };
-  }
+  const variable = fields.get("env") ?? (kind === "env" ? file : undefined);
+  if (variable !== undefined) return { id, source: { env: variable } };
   if (file === undefined && kind !== "file" && env[id] !== undefined) return { id, source: { env: id } };
   return { id, source: { file: resolve(cwd, expandHome(file ?? id)) } };
+  if (kind === "env")
+    throw new UsageError(`--secret id=${id}: the environment variable ${id} is not set`, { code: "SECRET_MISSING" });
 }
 
 /** docker's --ssh grammar: `default` or `ID[=PATH[,PATH]]`. */

@@ -30,7 +30,10 @@ export async function buildRequest(
   const ssh = (flags.ssh ?? []).map((spec) => parseSsh(spec, env, cwd));
   for (const source of ssh) await requireSsh(source, env);
   const secrets = (flags.secret ?? []).map((spec) => parseSecret(spec, env, cwd));
-  for (const secret of secrets) if ("file" in secret.source) await requireSecretFile(secret.id, secret.source.file);
+  for (const { id, source } of secrets)
+    if ("file" in source) await requireSecretFile(id, source.file);
+    else if (env[source.env] === undefined && !flags.quiet)
+      io.stderr.write(`--secret id=${id}: the environment variable ${source.env} is not set, so the secret is empty\n`);
   const buildContexts = parseBuildContexts(flags.buildContext, cwd);
   for (const [name, value] of buildContexts)
     if (value.startsWith("/")) await requireFolder(value, `--build-context ${name}`);

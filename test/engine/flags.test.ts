@@ -105,6 +105,19 @@ describeEngines("docker build's flags", (engine) => {
     expect(missing.stderr).toContain("--ssh default");
   });
 
+  it("--secret of a variable that is not set is empty, and said so", async () => {
+    // Engine 20.10 takes an empty secret for none, to docker build as well.
+    const text = "FROM busybox:latest\nRUN --mount=type=secret,id=x test ! -s /run/secrets/x && exit 9\n";
+    const flags = ["--secret", "id=x,env=DFDEBUG_NOT_SET", "--no-cache"];
+    const run = await build(text, [...flags, "--progress=json"]);
+    const warning = "--secret id=x: the environment variable DFDEBUG_NOT_SET is not set";
+    expect(run.stderr).toContain(warning);
+    expect(run.stdout).not.toContain("DFDEBUG_NOT_SET is");
+    expect(run.stdout).toContain('"exitCode":9');
+    const quiet = await build(text.replace(" && exit 9", ""), [...flags, "-q"]);
+    expect(quiet).toMatchObject({ code: 0, stderr: "" });
+  });
+
   it("--platform of another machine needs an image for it; what is no platform is refused", async () => {
     const other = await build("FROM busybox:latest\nRUN true\n", ["--platform", "linux/s390x"]);
     if (hasContainerdStore(engine)) expect(other.code).toBe(0);

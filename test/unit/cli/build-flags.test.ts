@@ -57,7 +57,9 @@ describe("docker build's flags", () => {
     expect(parseSecret("type=file,id=a", { a: "x" }, "/w")).toEqual({ id: "a", source: { file: "/w/a" } });
     expect(parseSecret('"id=a,b",src=f', {}, "/w")).toEqual({ id: "a,b", source: { file: "/w/f" } });
     expect(() => parseSecret("src=f", {}, "/w")).toThrow(UsageError);
-    expect(() => parseSecret("id=a,env=V", {}, "/w")).toThrow(UsageError);
+    expect(parseSecret("id=a,env=V", {}, "/w")).toEqual({ id: "a", source: { env: "V" } });
+    expect(parseSecret("type=env,id=a,src=V", {}, "/w")).toEqual({ id: "a", source: { env: "V" } });
+    expect(() => parseSecret("type=env,id=a", {}, "/w")).toThrow(UsageError);
     expect(() => parseSecret("id=a,mode=1", {}, "/w")).toThrow(UsageError);
   });
 
