@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { UsageError } from "../errors.js";
 import { contextName, parseImageReference } from "../dockerfile/image-reference.js";
+import { parsePlatform } from "../dockerfile/platform.js";
 import { hostGateway, type ExtraHost, type SecretSource, type SshSource } from "../engine/engine.js";
 
 /** `dfdebug build`'s options as commander parses them. */
@@ -101,9 +102,9 @@ export function parseSecret(spec: string, env: NodeJS.ProcessEnv, cwd: string): 
   const variable = fields.get("env") ?? (kind === "env" ? file : undefined);
   if (variable !== undefined) return { id, source: { env: variable } };
   if (file === undefined && kind !== "file" && env[id] !== undefined) return { id, source: { env: id } };
-  return { id, source: { file: resolve(cwd, expandHome(file ?? id)) } };
   if (kind === "env")
     throw new UsageError(`--secret id=${id}: the environment variable ${id} is not set`, { code: "SECRET_MISSING" });
+  return { id, source: { file: resolve(cwd, expandHome(file ?? id)) } };
 }
 
 /** docker's --ssh grammar: `default` or `ID[=PATH[,PATH]]`. */
@@ -141,6 +142,23 @@ export function parseAddHosts(entries: readonly string[]): ExtraHost[] {
       return { host, address };
     });
   });
+}
+
+/** `--platform`; undefined where the engine's own is meant, which is called `local` (buildx's word) or not at all. */
+export function parsePlatformFlag(platform: string | undefined): string | undefined {
+  if (platform === undefined || platform === "" || platform.toLowerCase() === "local") return undefined;
+  const all = platform.split(",").map((one) => one.trim());
+  for (const one of all)
+    if (parsePlatform(one) === undefined)
+      throw new UsageError(`--platform ${platform}: ${one === "" ? "an empty text" : one} is not a platform`, {
+        hint: "It is OS[/ARCHITECTURE[/VARIANT]], as in linux/arm64 or linux/arm/v7.",
+      });
+  if (all.length > 1)
+    throw new UsageError(`--platform ${platform}: dfdebug builds one platform at a time`, {
+      code: "MULTI_PLATFORM",
+      hint: `Choose one: --platform ${all[0] ?? ""}.`,
+    });
+  return all[0];
 }
 
 /** `--tag` values, checked the way the registry's reference grammar does (distribution/reference). */

@@ -1,7 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { parseDockerfile } from "../dockerfile/parse.js";
-import { parsePlatform } from "../dockerfile/platform.js";
 import type { BuildRequest, ContextSource, SshSource, ToolboxSource } from "../engine/engine.js";
 import { UsageError, errorMessage } from "../errors.js";
 import {
@@ -9,6 +8,7 @@ import {
   parseBuildArgs,
   parseBuildContexts,
   parseLabels,
+  parsePlatformFlag,
   parseSecret,
   parseSsh,
   parseTags,
@@ -25,7 +25,7 @@ export async function buildRequest(
   toolbox: () => Promise<ToolboxSource>,
 ): Promise<BuildRequest> {
   const { env, cwd } = io;
-  if (flags.platform !== undefined) requirePlatforms(flags.platform);
+  const platform = parsePlatformFlag(flags.platform);
   const input = await locate(path, flags.file, io);
   const ssh = (flags.ssh ?? []).map((spec) => parseSsh(spec, env, cwd));
   for (const source of ssh) await requireSsh(source, env);
@@ -44,7 +44,7 @@ export async function buildRequest(
     buildContexts,
     secrets,
     ssh,
-    platform: flags.platform,
+    platform,
     network: flags.network,
     noCache: flags.cache === false,
     noCacheFilter: (flags.cacheFilter ?? []).flatMap((stages) => stages.split(",")),
@@ -220,14 +220,6 @@ async function requireFolder(path: string, what: string): Promise<void> {
     code: "CONTEXT_MISSING",
     hint: "Give the folder and name the Dockerfile with -f.",
   });
-}
-
-function requirePlatforms(platforms: string): void {
-  for (const platform of platforms.split(","))
-    if (parsePlatform(platform.trim()) === undefined)
-      throw new UsageError(`--platform ${platform}: not a platform`, {
-        hint: "It is OS/ARCHITECTURE[/VARIANT], as in linux/arm64 or linux/arm/v7.",
-      });
 }
 
 async function requireSsh(source: SshSource, env: NodeJS.ProcessEnv): Promise<void> {

@@ -127,6 +127,10 @@ describeEngines("docker build's flags", (engine) => {
       expect(other.stderr).toContain("--platform linux/s390x");
     }
     expect((await build("FROM busybox:latest\n", ["--platform", "a/b/c/d"])).code).toBe(2);
+    const two = await build("FROM busybox:latest\n", ["--platform", "linux/amd64,linux/arm64"]);
+    expect(two).toMatchObject({ code: 2 });
+    expect(two.stderr).toContain("one platform at a time");
+    expect(await build("FROM busybox:latest\n", ["--platform", "local"])).toMatchObject({ code: 0 });
   });
 
   it("--no-cache-filter builds a stage anew, and no other", async () => {

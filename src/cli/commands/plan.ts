@@ -1,4 +1,4 @@
-import { parseBuildArgs, parseBuildContexts, type BuildFlags } from "../build-flags.js";
+import { parseBuildArgs, parseBuildContexts, parsePlatformFlag, type BuildFlags } from "../build-flags.js";
 import { locate } from "../build-request.js";
 import { UsageError } from "../../errors.js";
 import { planBuild } from "../../dockerfile/plan.js";
@@ -16,7 +16,7 @@ export async function runPlan(path: string, flags: BuildFlags & { json?: boolean
   const plan = planBuild(dockerfile, {
     target: flags.target,
     buildArgs: parseBuildArgs(flags.buildArg, io.env),
-    platform: flags.platform,
+    platform: parsePlatformFlag(flags.platform),
     namedContexts: new Set(parseBuildContexts(flags.buildContext, io.cwd).keys()),
   });
   const { stdout } = io;

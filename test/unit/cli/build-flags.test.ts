@@ -4,6 +4,7 @@ import {
   parseBuildArgs,
   parseBuildContexts,
   parseLabels,
+  parsePlatformFlag,
   parseSecret,
   parseSsh,
   parseTags,
@@ -80,6 +81,15 @@ describe("docker build's flags", () => {
     ]);
     for (const bad of ["foo:notanip", "foo", "foo:", ":1.2.3.4", "a:1.2.3", "a:[x]", "a=1.2.3.4,", "a:fe80::1%eth0"])
       expect(() => parseAddHosts([bad]), bad).toThrow(`--add-host ${bad}`);
+  });
+
+  it("reads one platform", () => {
+    for (const own of [undefined, "", "local", "LOCAL"]) expect(parsePlatformFlag(own)).toBeUndefined();
+    for (const one of ["linux", "arm64", "linux/arm64", "linux/arm/v7", "linux/new-one"])
+      expect(parsePlatformFlag(one)).toBe(one);
+    for (const bad of ["nonsense", "a/b/c/d", "linux/", "linux/amd64,", "linux /amd64", "locale"])
+      expect(() => parsePlatformFlag(bad), bad).toThrow("is not a platform");
+    expect(() => parsePlatformFlag("linux/amd64,linux/arm64")).toThrow("one platform at a time");
   });
 
   it("checks image names", () => {
