@@ -204,6 +204,8 @@ export interface CopyDiagnosis {
   readonly excludedBy: { readonly file: string; readonly line: number; readonly pattern: string } | undefined;
   /** It has come to the context, or nothing leaves it out any more, since the context was read. */
   readonly isThereNow?: boolean;
+  /** What was looked for where the pattern's `..` would lead out of the build context: there it means nothing. */
+  readonly insideContext?: string;
 }
 
 /** A path's metadata. */

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { diagnoseCopy, nearestNames } from "../context.js";
 import type { BuildRequest, CopyDiagnosis, Step } from "../engine.js";
 import { mountField, mountFields } from "../../dockerfile/mount.js";
@@ -45,8 +46,10 @@ export async function diagnoseCopyStep(
       contextDir: folder,
       dockerfilePath: input.request.dockerfilePath,
     });
+    const pattern = asWritten(wanted.path, input.step);
     return {
-      pattern: asWritten(wanted.path, input.step),
+      pattern,
+      ...(leavesRoot(pattern) ? { insideContext: wanted.path.replace(/^\//, "") } : {}),
       where: name === "context" ? "build context" : `context "${name.replace(/^_/, "")}"`,
       ...found,
     };
@@ -82,9 +85,14 @@ function copySources(vertex: Vertex): CopySource[] {
 /** The source as the user wrote it, where it can be told; else as the engine looked for it. */
 function asWritten(path: string, step: Step): string {
   const relative = path.replace(/^\//, "");
-  const { args, flags } = step.instruction;
-  const written = [...args.map(({ text }) => text), ...flags.flatMap((flag) => mountSource(flag) ?? [])];
-  return written.find((text) => text.replace(/^(\.?\/)+/, "") === relative) ?? relative;
+  const { args, json, flags } = step.instruction;
+  const written = [...(json ?? args.map(({ text }) => text)), ...flags.flatMap((flag) => mountSource(flag) ?? [])];
+  return written.find((text) => posix.join("/", text) === `/${relative}`) ?? relative;
+}
+
+/** Whether a path's `..` lead above where it begins. */
+function leavesRoot(path: string): boolean {
+  return posix.normalize(path.replace(/^\/+/, "")).split("/")[0] === "..";
 }
 
 /** The `source` of a --mount. */
