@@ -73,7 +73,7 @@ export function parseBuildContexts(contexts: readonly string[], cwd: string): Ma
       if (!parseImageReference(name))
         throw new UsageError(`--build-context ${context}: invalid context name ${name}`, {
           hint: /[A-Z]/.test(name)
-            ? "Write it in lower case: so the engine has the names of stages, and those of images are."
+            ? "Write it in lower case: so are the names of images, and those of stages to the engine."
             : "It is a stage's name, or an image's: [REGISTRY/]NAME[:TAG].",
         });
       return [contextName(name), remote ? value : resolve(cwd, value)] as const;
