@@ -1,7 +1,10 @@
 import { homedir } from "node:os";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { UsageError } from "../errors.js";
-import type { SecretSource, SshSource } from "../engine/engine.js";
+import { contextName, parseImageReference } from "../dockerfile/image-reference.js";
+import { parsePlatform } from "../dockerfile/platform.js";
+import { hostGateway, type ExtraHost, type SecretSource, type SshSource } from "../engine/engine.js";
 
 /** `dfdebug build`'s options as commander parses them. */
 export interface BuildFlags {
@@ -59,7 +62,7 @@ export function parseLabels(labels: readonly string[]): Map<string, string> {
   );
 }
 
-/** `--build-context NAME=VALUE`. */
+/** `--build-context NAME=VALUE`, by the name under which BuildKit looks it up: an image's, as buildx reads it. */
 export function parseBuildContexts(contexts: readonly string[], cwd: string): Map<string, string> {
   return new Map(
     contexts.map((context) => {
@@ -67,14 +70,20 @@ export function parseBuildContexts(contexts: readonly string[], cwd: string): Ma
       if (!value)
         throw new UsageError(`--build-context ${context}: expected NAME=FOLDER, NAME=docker-image://IMAGE or NAME=URL`);
       const remote = /^[a-z-]+:\/\//.test(value) || /^(git@|target:)/.test(value);
-      return [name.toLowerCase(), remote ? value : resolve(cwd, value)] as const;
+      if (!parseImageReference(name))
+        throw new UsageError(`--build-context ${context}: invalid context name ${name}`, {
+          hint: /[A-Z]/.test(name)
+            ? "Write it in lower case: so are the names of images, and those of stages to the engine."
+            : "It is a stage's name, or an image's: [REGISTRY/]NAME[:TAG].",
+        });
+      return [contextName(name), remote ? value : resolve(cwd, value)] as const;
     }),
   );
 }
 
 /**
  * docker's --secret grammar: comma-separated id, src (or source), env and type; a bare NAME is id. Without src or env the
- * environment variable ID is used where it is set, else the file ID.
+ * environment variable ID is used where it is set, else the file ID. A variable of env that is not set is an empty secret.
  */
 export function parseSecret(spec: string, env: NodeJS.ProcessEnv, cwd: string): SecretSource {
   const fields = csvFields(spec, "--secret");
@@ -90,15 +99,11 @@ export function parseSecret(spec: string, env: NodeJS.ProcessEnv, cwd: string): 
     throw new UsageError("--secret needs id=NAME", {
       hint: "--secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE.",
     });
-  const variable = fields.get("env") ?? (kind === "env" ? (file ?? id) : undefined);
-  if (variable !== undefined) {
-    if (env[variable] === undefined)
-      throw new UsageError(`--secret id=${id}: the environment variable ${variable} is not set`, {
-        code: "SECRET_MISSING",
-      });
-    return { id, source: { env: variable } };
-  }
+  const variable = fields.get("env") ?? (kind === "env" ? file : undefined);
+  if (variable !== undefined) return { id, source: { env: variable } };
   if (file === undefined && kind !== "file" && env[id] !== undefined) return { id, source: { env: id } };
+  if (kind === "env")
+    throw new UsageError(`--secret id=${id}: the environment variable ${id} is not set`, { code: "SECRET_MISSING" });
   return { id, source: { file: resolve(cwd, expandHome(file ?? id)) } };
 }
 
@@ -117,12 +122,50 @@ export function parseSsh(spec: string, env: NodeJS.ProcessEnv, cwd: string): Ssh
   return { id, paths: paths.map((path) => resolve(cwd, expandHome(path))) };
 }
 
+/**
+ * `--add-host HOST=IP` or `HOST:IP` as buildx reads them: several addresses have commas between them, and an IPv6 one may
+ * stand in brackets.
+ */
+export function parseAddHosts(entries: readonly string[]): ExtraHost[] {
+  return entries.flatMap((entry) => {
+    const [, host = "", written = ""] = /^([^=]*)=(.*)$/.exec(entry) ?? /^([^:]*):(.*)$/.exec(entry) ?? [];
+    if (!/^[^\s,="]+$/.test(host) || written === "")
+      throw new UsageError(`--add-host ${entry}: expected HOST:IP`, { hint: "For example --add-host db:10.0.0.5." });
+    if (written === hostGateway) return [{ host, address: hostGateway }];
+    return written.split(",").map((part) => {
+      const address = part.replace(/^\[(.+)\]$/, "$1");
+      // What names an interface of one machine means nothing on another.
+      if (isIP(address) === 0 || address.includes("%"))
+        throw new UsageError(`--add-host ${entry}: ${part === "" ? "an empty text" : part} is not an IP address`, {
+          hint: `For example --add-host ${host}:10.0.0.5, or ${host}:${hostGateway} for the engine's machine.`,
+        });
+      return { host, address };
+    });
+  });
+}
+
+/** `--platform`; undefined where the engine's own is meant, which is called `local` (buildx's word) or not at all. */
+export function parsePlatformFlag(platform: string | undefined): string | undefined {
+  if (platform === undefined || platform === "" || platform.toLowerCase() === "local") return undefined;
+  const all = platform.split(",").map((one) => one.trim());
+  for (const one of all)
+    if (parsePlatform(one) === undefined)
+      throw new UsageError(`--platform ${platform}: ${one === "" ? "an empty text" : one} is not a platform`, {
+        hint: "It is OS[/ARCHITECTURE[/VARIANT]], as in linux/arm64 or linux/arm/v7.",
+      });
+  if (all.length > 1)
+    throw new UsageError(`--platform ${platform}: dfdebug builds one platform at a time`, {
+      code: "MULTI_PLATFORM",
+      hint: `Choose one: --platform ${all[0] ?? ""}.`,
+    });
+  return all[0];
+}
+
 /** `--tag` values, checked the way the registry's reference grammar does (distribution/reference). */
 export function parseTags(tags: readonly string[]): string[] {
   for (const tag of tags) {
-    const name =
-      /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?)(?::[0-9]+)?\/)?[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?$/;
-    if (!name.test(tag))
+    const reference = parseImageReference(tag);
+    if (!reference || reference.digest !== undefined)
       throw new UsageError(`-t ${tag}: not a valid image name`, {
         hint: /[A-Z]/.test(tag) ? "Image names are lower-case." : "It is [REGISTRY/]NAME[:TAG].",
       });

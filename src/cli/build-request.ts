@@ -1,13 +1,14 @@
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { parseDockerfile } from "../dockerfile/parse.js";
-import { parsePlatform } from "../dockerfile/platform.js";
-import type { BuildRequest, ContextSource, ToolboxSource } from "../engine/engine.js";
+import type { BuildRequest, ContextSource, SshSource, ToolboxSource } from "../engine/engine.js";
 import { UsageError, errorMessage } from "../errors.js";
 import {
+  parseAddHosts,
   parseBuildArgs,
   parseBuildContexts,
   parseLabels,
+  parsePlatformFlag,
   parseSecret,
   parseSsh,
   parseTags,
@@ -24,10 +25,15 @@ export async function buildRequest(
   toolbox: () => Promise<ToolboxSource>,
 ): Promise<BuildRequest> {
   const { env, cwd } = io;
-  if (flags.platform !== undefined) requirePlatforms(flags.platform);
+  const platform = parsePlatformFlag(flags.platform);
   const input = await locate(path, flags.file, io);
+  const ssh = (flags.ssh ?? []).map((spec) => parseSsh(spec, env, cwd));
+  for (const source of ssh) await requireSsh(source, env);
   const secrets = (flags.secret ?? []).map((spec) => parseSecret(spec, env, cwd));
-  for (const secret of secrets) if ("file" in secret.source) await requireSecretFile(secret.id, secret.source.file);
+  for (const { id, source } of secrets)
+    if ("file" in source) await requireSecretFile(id, source.file);
+    else if (env[source.env] === undefined && !flags.quiet)
+      io.stderr.write(`--secret id=${id}: the environment variable ${source.env} is not set, so the secret is empty\n`);
   const buildContexts = parseBuildContexts(flags.buildContext, cwd);
   for (const [name, value] of buildContexts)
     if (value.startsWith("/")) await requireFolder(value, `--build-context ${name}`);
@@ -37,13 +43,13 @@ export async function buildRequest(
     buildArgs: parseBuildArgs(flags.buildArg, env),
     buildContexts,
     secrets,
-    ssh: (flags.ssh ?? []).map((spec) => parseSsh(spec, env, cwd)),
-    platform: flags.platform,
+    ssh,
+    platform,
     network: flags.network,
     noCache: flags.cache === false,
     noCacheFilter: (flags.cacheFilter ?? []).flatMap((stages) => stages.split(",")),
     pull: flags.pull === true,
-    addHosts: flags.addHost ?? [],
+    addHosts: parseAddHosts(flags.addHost ?? []),
     labels: parseLabels(flags.label ?? []),
     names: parseTags(flags.tag ?? []),
     ignoreSyntax: flags.ignoreSyntax === true,
@@ -216,12 +222,14 @@ async function requireFolder(path: string, what: string): Promise<void> {
   });
 }
 
-function requirePlatforms(platforms: string): void {
-  for (const platform of platforms.split(","))
-    if (parsePlatform(platform.trim()) === undefined)
-      throw new UsageError(`--platform ${platform}: not a platform`, {
-        hint: "It is OS/ARCHITECTURE[/VARIANT], as in linux/arm64 or linux/arm/v7.",
-      });
+async function requireSsh(source: SshSource, env: NodeJS.ProcessEnv): Promise<void> {
+  const { checkSshSource } = await import("../engine/buildkit/session/ssh.js");
+  try {
+    await checkSshSource(source, env);
+  } catch (error) {
+    const from = source.paths.length === 0 ? " ($SSH_AUTH_SOCK)" : `=${source.paths.join(",")}`;
+    throw new UsageError(`--ssh ${source.id}${from}: ${errorMessage(error)}`, { code: "SSH_MISSING", cause: error });
+  }
 }
 
 async function requireSecretFile(id: string, path: string): Promise<void> {

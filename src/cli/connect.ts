@@ -73,6 +73,7 @@ export class ConnectedEngine implements AsyncDisposable {
       version: async () => (await connection).engineVersion,
       sharedKey: (path) => createHash("sha256").update(`dfdebug\0${hostname()}\0${path}`).digest("hex"),
       credentials: (host) => this.asking(() => lookup(host)),
+      bridgeGateway: async (signal) => (await import("../docker/bridge.js")).bridgeGateway(await connection, signal),
     });
   }
 

@@ -110,11 +110,17 @@ function triggerLines(step: Step, trigger: Instruction, file: string): string[] 
 
 /** Why a COPY, an ADD or a mount found nothing, in sentences. */
 function copyLines(copy: CopyDiagnosis): string[] {
+  const { insideContext } = copy;
   const lines = [`${copy.pattern} was not found in the ${copy.where}.`];
+  if (insideContext !== undefined)
+    lines.push(
+      `No .. leads out of the context: ${insideContext} was looked for in it.`,
+      "Build the folder above, with -f for the Dockerfile, or copy it into the context.",
+    );
   if (copy.excludedBy) {
     const { file, line, pattern } = copy.excludedBy;
     lines.push(`It exists, but ${file}:${String(line)} leaves it out: ${pattern}`);
-    lines.push(`Remove that line, or add !${copy.pattern.replace(/^(\.?\/)+/, "")} below it.`);
+    lines.push(`Remove that line, or add !${(insideContext ?? copy.pattern).replace(/^(\.?\/)+/, "")} below it.`);
   }
   if (copy.isThereNow) lines.push("It is there now, and nothing leaves it out: reload reads the context again.");
   if (copy.near.length > 0) lines.push(`Did you mean ${copy.near.join(" or ")}?`);

@@ -1,5 +1,6 @@
 import { DockerfileError } from "../errors.js";
 import { expandAt, globalValues, type GlobalOptions } from "./globals.js";
+import { contextName } from "./image-reference.js";
 import { mountField, mountFields } from "./mount.js";
 import type { Dockerfile, Flag, Instruction, Range, Stage } from "./syntax.js";
 
@@ -14,25 +15,27 @@ export interface ImageName {
 
 /**
  * The images that a Dockerfile names, in file order: by FROM, COPY --from and a mount's from. Names of stages above are none
- * (see planBuild), nor are `scratch` and the build contexts that were given. A FROM whose variables cannot be expanded is
+ * (see planBuild), nor are `scratch` and the build contexts that were given (by contextName). A FROM whose variables cannot be expanded is
  * left out.
  */
 export function imageNames(
   dockerfile: Dockerfile,
   options: GlobalOptions & { readonly contexts: Iterable<string> },
 ): ImageName[] {
-  const known = new Set(["scratch", "context", ...[...options.contexts].map((name) => name.toLowerCase())]);
+  const known = new Set(["scratch", "context"]);
+  const contexts = new Set(options.contexts);
   const globals = quietly(() => globalValues(dockerfile, options)) ?? new Map<string, string>();
   const found: ImageName[] = [];
   for (const stage of dockerfile.stages) {
     const written = stage.from.args[0];
     const base = written && quietly(() => expandAt(dockerfile, written.text, globals, written.range));
-    if (written && base && !known.has(base))
+    if (written && base && !known.has(base) && !contexts.has(contextName(base)))
       found.push({ name: base, stage, instruction: stage.from, range: written.range });
     for (const instruction of stage.instructions)
       for (const flag of instruction.flags) {
         const name = namedBy(instruction, flag);
-        if (name && !known.has(name.toLowerCase()) && !/^[+-]?\d+$/.test(name))
+        if (!name || known.has(name.toLowerCase()) || /^[+-]?\d+$/.test(name)) continue;
+        if (!contexts.has(contextName(name)))
           found.push({ name, stage, instruction, range: rangeIn(dockerfile, flag, `from=${name}`) });
       }
     if (stage.name !== undefined) known.add(stage.name);

@@ -9,7 +9,7 @@ import { nearest } from "./suggest.js";
 import type { Dockerfile, Instruction, Plan, PlannedStage, PlannedStep, Range, Stage, StageBase } from "./syntax.js";
 
 export interface PlanOptions extends GlobalOptions {
-  /** Names given with --build-context. One that is a stage's name takes that stage's place. */
+  /** Names given with --build-context, as contextName has them. One that is a stage's name takes that stage's place. */
   readonly namedContexts?: ReadonlySet<string> | undefined;
 }
 
@@ -57,11 +57,10 @@ function draftStages(
   globals: ReadonlyMap<string, string>,
   namedContexts: ReadonlySet<string>,
 ): StageDraft[] {
-  const contexts = new Set([...namedContexts].map((name) => name.toLowerCase()));
   const all = new Map(dockerfile.stages.flatMap((stage) => (stage.name === undefined ? [] : [[stage.name, stage]])));
   const above = new Map<string, Stage>();
   return dockerfile.stages.map((stage) => {
-    const base = stageBase(dockerfile, stage, globals, above, contexts);
+    const base = stageBase(dockerfile, stage, globals, above, namedContexts);
     const platform = stagePlatform(dockerfile, stage, globals);
     if (stage.name !== undefined) above.set(stage.name, stage);
     const triggers = base.kind === "stage" ? base.stage.instructions.flatMap(({ trigger }) => trigger ?? []) : [];

@@ -20,16 +20,25 @@ const architectureNames: ReadonlyMap<string, readonly [string, string]> = new Ma
   ["armel", ["arm", "v6"]],
 ] as const);
 
-const systems = new Set(["linux", "windows", "darwin", "freebsd", "macos"]);
+/** What Go builds for (go tool dist list), and so what engines know by a single word. */
+const systems = new Set(
+  "aix android darwin dragonfly freebsd illumos ios js linux macos netbsd openbsd plan9 solaris wasip1 windows".split(
+    " ",
+  ),
+);
+const architectures = new Set(
+  "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split(" "),
+);
 
-/** Reads `os/arch[/variant]`, `os` or `arch`, in containerd's normal form; undefined where it is none. */
+/** Reads `os/arch[/variant]`, or a known `os` or `arch`, in containerd's normal form; undefined where it is none. */
 export function parsePlatform(text: string): Platform | undefined {
   const parts = text.toLowerCase().split("/");
   if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.\-()]+$/.test(part))) return undefined;
   const [first = "", second, third] = parts;
   if (second === undefined) {
     if (systems.has(first)) return { ...defaultPlatform, os: systemName(first) };
-    return normalize(defaultPlatform.os, first, "");
+    const platform = normalize(defaultPlatform.os, first, "");
+    return architectures.has(platform.architecture) ? platform : undefined;
   }
   return normalize(systemName(first), second, third ?? "");
 }
@@ -54,11 +63,6 @@ function normalize(os: string, name: string, written: string): Platform {
 export function formatPlatform({ os, architecture, variant }: Platform): string {
   return [os, architecture, ...(variant === "" ? [] : [variant])].join("/");
 }
-
-/** What Go builds for, and so engines have (go tool dist list). */
-const architectures = new Set(
-  "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split(" "),
-);
 
 /** The platform that was meant by one whose processor is unknown; undefined where it is known, or like none. */
 export function likelyPlatform(text: string): string | undefined {

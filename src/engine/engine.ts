@@ -35,6 +35,16 @@ export interface SshSource {
   readonly paths: readonly string[];
 }
 
+/** A line of /etc/hosts. */
+export interface ExtraHost {
+  readonly host: string;
+  /** An IP address, or `host-gateway`. */
+  readonly address: string;
+}
+
+/** docker's word for the engine's machine as containers reach it. */
+export const hostGateway = "host-gateway";
+
 /** An image of tools, or a folder of static ones on this machine, or the reason why there is none. */
 export type ToolboxSource =
   /** `kit`: the folder in the image that becomes /.dfdebug and has `bin` in it; `/` where the image is nothing but tools. */
@@ -62,7 +72,7 @@ export interface BuildRequest {
   readonly noCache: boolean;
   readonly noCacheFilter: readonly string[];
   readonly pull: boolean;
-  readonly addHosts: readonly string[];
+  readonly addHosts: readonly ExtraHost[];
   readonly labels: ReadonlyMap<string, string>;
   /** Image names (`-t`); empty: the image has only its id. */
   readonly names: readonly string[];
@@ -197,6 +207,8 @@ export interface CopyDiagnosis {
   readonly excludedBy: { readonly file: string; readonly line: number; readonly pattern: string } | undefined;
   /** It has come to the context, or nothing leaves it out any more, since the context was read. */
   readonly isThereNow?: boolean;
+  /** What was looked for where the pattern's `..` would lead out of the build context: there it means nothing. */
+  readonly insideContext?: string;
 }
 
 /** A path's metadata. */

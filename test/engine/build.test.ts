@@ -105,7 +105,10 @@ describeEngines("dfdebug build without a terminal", (engine) => {
     const id = readFileSync(join(folder, "id"), "utf8");
     expect(run.stdout).toBe(`${id}\n`);
     expect(docker(engine, "image", "inspect", "-f", "{{.Id}}", "dfdebug-test/named:two")).toBe(id);
-    expect(JSON.parse(readFileSync(join(folder, "meta"), "utf8"))).toMatchObject({ "containerimage.digest": id });
+    expect(JSON.parse(readFileSync(join(folder, "meta"), "utf8"))).toMatchObject({
+      "containerimage.digest": id,
+      "image.name": "docker.io/dfdebug-test/named:one,docker.io/dfdebug-test/named:two",
+    });
     docker(engine, "rmi", "-f", "dfdebug-test/named:one", "dfdebug-test/named:two");
   });
 

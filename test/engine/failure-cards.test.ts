@@ -55,6 +55,24 @@ describeEngines("a failure's card", (engine) => {
     expect(made + base).not.toContain("overlay2");
   });
 
+  it("says that several sources need a slash behind the destination", async () => {
+    const text = await failing("FROM busybox:latest\nWORKDIR /app\nCOPY Dockerfile sub new\n");
+    expect(text).toContain("new became a file, and a folder cannot be copied to it");
+    expect(text).toContain("Write new/ for a folder that takes all sources.");
+  });
+
+  it("says that .. does not lead out of the context", async () => {
+    for (const instruction of [
+      "COPY ../lib/a /",
+      'ADD ["sub/../../lib/a", "/"]',
+      "RUN --mount=source=../lib/a,target=/a true",
+    ]) {
+      const text = await failing(`FROM busybox:latest\n${instruction}\n`);
+      expect(text).toMatch(/\.\.\/lib\/a was not found in the build context\./);
+      expect(text).toContain("No .. leads out of the context: lib/a was looked for in it.");
+    }
+  });
+
   it("names the USER that there is none of, and one that is like it", async () => {
     const near = await failing(
       "FROM busybox:latest\nRUN echo 'tester:x:7:7::/:/bin/sh' >> /etc/passwd\nUSER tsester\nENV A=b\nRUN id\n",

@@ -1,4 +1,4 @@
-import { open, rename, writeFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -6,7 +6,7 @@ import type { Watch } from "../../debugger/commands/loop.js";
 import { Script } from "../../debugger/commands/script.js";
 import { DebugSession } from "../../debugger/session.js";
 import type { SessionResult } from "../../debugger/state.js";
-import type { BuildEngine, BuildRequest, BuildResult } from "../../engine/engine.js";
+import type { BuildEngine, BuildRequest } from "../../engine/engine.js";
 import { errorMessage, UsageError } from "../../errors.js";
 import type { TerminalOptions } from "../../frontends/terminal/terminal-options.js";
 import type { BuildFlags } from "../build-flags.js";
@@ -14,11 +14,13 @@ import { buildRequest } from "../build-request.js";
 import { ConnectedEngine } from "../connect.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
+import { ResultFiles } from "../result-files.js";
 import { reopenTerminal } from "../standard-input.js";
 
 /** `dfdebug build`. Resolves with the exit code of DESIGN.md's contract: 0 built, 1 failed, 130 interrupted. */
 export async function runBuild(path: string, flags: BuildFlags, engineFlags: EngineFlags, io: CliIo): Promise<number> {
   checkFlags(path, flags);
+  const files = await ResultFiles.check(flags, io.cwd);
   const script = await scriptOf(path, flags, io);
   await using connected = new ConnectedEngine(engineFlags, io, flags.toolbox);
   // The engine is connected while the Dockerfile is read; what is wrong with the Dockerfile is said first.
@@ -28,6 +30,7 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
     ...(await buildRequest(path, flags, io, () => connected.toolbox())),
     opensFailures: onFailure(flags, io) !== "report" || (flags.exec ?? []).length > 0,
   };
+  await files.begin();
   const engine = await connecting;
   await using build = await engine.open(request, { signal: io.signal });
   await using session = new DebugSession(build, {
@@ -47,7 +50,8 @@ export async function runBuild(path: string, flags: BuildFlags, engineFlags: Eng
     io.stderr.write(`The commands in ${script.name} were not run: the build did not stop (-b and --step stop it)\n`);
   switch (result.status) {
     case "built":
-      await writeResults(result.image, flags, io);
+      await files.write(result.image);
+      if (flags.quiet) io.stdout.write(`${result.image.imageId}\n`);
       return 0;
     case "failed":
       return 1;
@@ -203,25 +207,6 @@ function hasTerminal(io: CliIo): boolean {
 function onFailure(flags: BuildFlags, io: CliIo): "shell" | "prompt" | "report" {
   const asks = hasTerminal(io) && !flags.quiet && flags.progress !== "json" && (flags.exec ?? []).length === 0;
   return flags.onFailure ?? (asks ? "shell" : "report");
-}
-
-/** --iidfile, --metadata-file, -q: files whole or not at all. */
-async function writeResults(image: BuildResult, flags: BuildFlags, io: CliIo): Promise<void> {
-  if (flags.iidfile !== undefined) await writeWhole(flags.iidfile, image.imageId);
-  if (flags.metadataFile !== undefined)
-    await writeWhole(flags.metadataFile, `${JSON.stringify(metadata(image), undefined, 2)}\n`);
-  if (flags.quiet) io.stdout.write(`${image.imageId}\n`);
-}
-
-/** docker build's metadata: the exporter's answer, and the names. */
-function metadata(image: BuildResult): Record<string, unknown> {
-  return { ...image.metadata, ...(image.names.length > 0 ? { "image.name": image.names.join(",") } : {}) };
-}
-
-async function writeWhole(path: string, content: string): Promise<void> {
-  const temporary = `${path}.${String(process.pid)}.tmp`;
-  await writeFile(temporary, content);
-  await rename(temporary, path);
 }
 
 /** The name that --keep-steps tags under: its value, or dfdebug/<context folder>. */

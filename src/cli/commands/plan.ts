@@ -1,4 +1,4 @@
-import { parseBuildArgs, type BuildFlags } from "../build-flags.js";
+import { parseBuildArgs, parseBuildContexts, parsePlatformFlag, type BuildFlags } from "../build-flags.js";
 import { locate } from "../build-request.js";
 import { UsageError } from "../../errors.js";
 import { planBuild } from "../../dockerfile/plan.js";
@@ -16,8 +16,8 @@ export async function runPlan(path: string, flags: BuildFlags & { json?: boolean
   const plan = planBuild(dockerfile, {
     target: flags.target,
     buildArgs: parseBuildArgs(flags.buildArg, io.env),
-    platform: flags.platform,
-    namedContexts: new Set(flags.buildContext.map((context) => context.split("=", 1)[0]?.toLowerCase() ?? "")),
+    platform: parsePlatformFlag(flags.platform),
+    namedContexts: new Set(parseBuildContexts(flags.buildContext, io.cwd).keys()),
   });
   const { stdout } = io;
   stdout.write(flags.json ? `${JSON.stringify(planObject(plan))}\n` : planText(plan, stdout.columns || undefined));

@@ -132,13 +132,15 @@ export const lookCommands: readonly DebuggerCommand[] = [
     aliases: [],
     usage: "ls [--dirty] [[STEP:]PATH]",
     summary: "list a folder of the step's state",
-    help: `Lists a folder, or a file, of the filesystem as it is before the step. ${pathHelp}`,
+    help: `Lists a folder, or a file, of the filesystem as it is before the step, as ls -la does, which is accepted too. ${pathHelp}`,
     completes: ["path"],
     options: ["--dirty"],
     async run(context, args) {
       const dirty = takeOption(args, "--dirty");
-      refuseOptions("ls", dirty.rest, "ls [--dirty] [[STEP:]PATH]");
-      const place = await statePath(dirty.rest[0], context, { dirty: dirty.found });
+      // What they ask ls for is listed anyway.
+      const rest = dirty.rest.filter((arg) => !/^-[laA]+$/.test(arg));
+      refuseOptions("ls", rest, "ls [-la] [--dirty] [[STEP:]PATH]");
+      const place = await statePath(rest[0], context, { dirty: dirty.found });
       const entries = await readingPath(place, context, (at) => listed(at, context.signal));
       await context.io.print(...entries.map(entryLine));
     },

@@ -24,7 +24,7 @@ export function takeOption(args: readonly string[], option: string): { found: bo
 
 /** Refuses options that a command does not have. */
 export function refuseOptions(command: string, args: readonly string[], usage: string): void {
-  const unknown = args.find((arg) => /^--?[a-z]/.test(arg));
+  const unknown = args.find((arg) => /^--?[a-z]/i.test(arg));
   if (unknown !== undefined) throw new UsageError(`${command}: unknown option ${unknown}`, { hint: usage });
 }
 

@@ -77,9 +77,15 @@ export class BuildSession {
   }
 }
 
-/** The names and folders of `--build-context` that are served from this machine. */
+/** The folders of `--build-context` that are served from this machine, by the names they are served under. */
 export function localContexts(contexts: ReadonlyMap<string, string>): Map<string, string> {
-  return new Map([...contexts].filter(([, value]) => !isRemote(value)));
+  const local = [...contexts].filter(([, value]) => !isRemote(value));
+  return new Map(local.map(([name, value]) => [servedAs(name), value]));
+}
+
+/** The build's own context and Dockerfile are served under their names already (buildx's rule). */
+function servedAs(name: string): string {
+  return name === "context" || name === "dockerfile" ? `_${name}` : name;
 }
 
 /** docker build's forms of a named context: docker-image://, oci-layout://, target:, http(s)://, git URLs, else a folder. */
@@ -88,5 +94,5 @@ function isRemote(value: string): boolean {
 }
 
 function namedContext(name: string, value: string): string {
-  return isRemote(value) ? value : `local:${name}`;
+  return isRemote(value) ? value : `local:${servedAs(name)}`;
 }

@@ -1,7 +1,9 @@
+import { posix } from "node:path";
 import { diagnoseCopy, nearestNames } from "../context.js";
 import type { BuildRequest, CopyDiagnosis, Step } from "../engine.js";
 import { mountField, mountFields } from "../../dockerfile/mount.js";
 import type { Flag } from "../../dockerfile/syntax.js";
+import { localContexts } from "./build-session.js";
 import { edge, type Edge, type Vertex } from "./graph.js";
 import type { PlannedGraph, StateSource } from "./planned-graph.js";
 import type { FileAction } from "./gen/ops.js";
@@ -44,9 +46,11 @@ export async function diagnoseCopyStep(
       contextDir: folder,
       dockerfilePath: input.request.dockerfilePath,
     });
+    const pattern = asWritten(wanted.path, input.step);
     return {
-      pattern: asWritten(wanted.path, input.step),
-      where: name === "context" ? "build context" : `context "${name}"`,
+      pattern,
+      ...(leavesRoot(pattern) ? { insideContext: wanted.path.replace(/^\//, "") } : {}),
+      where: name === "context" ? "build context" : `context "${name.replace(/^_/, "")}"`,
       ...found,
     };
   }
@@ -81,9 +85,14 @@ function copySources(vertex: Vertex): CopySource[] {
 /** The source as the user wrote it, where it can be told; else as the engine looked for it. */
 function asWritten(path: string, step: Step): string {
   const relative = path.replace(/^\//, "");
-  const { args, flags } = step.instruction;
-  const written = [...args.map(({ text }) => text), ...flags.flatMap((flag) => mountSource(flag) ?? [])];
-  return written.find((text) => text.replace(/^(\.?\/)+/, "") === relative) ?? relative;
+  const { args, json, flags } = step.instruction;
+  const written = [...(json ?? args.map(({ text }) => text)), ...flags.flatMap((flag) => mountSource(flag) ?? [])];
+  return written.find((text) => posix.join("/", text) === `/${relative}`) ?? relative;
+}
+
+/** Whether a path's `..` lead above where it begins. */
+function leavesRoot(path: string): boolean {
+  return posix.normalize(path.replace(/^\/+/, "")).split("/")[0] === "..";
 }
 
 /** The `source` of a --mount. */
@@ -103,7 +112,7 @@ function fromOf(step: Step, path: string): string | undefined {
 
 function contextFolder(request: BuildRequest, name: string): string | undefined {
   if (name === "context") return request.context.kind === "directory" ? request.context.path : undefined;
-  return request.buildContexts.get(name);
+  return localContexts(request.buildContexts).get(name);
 }
 
 function originName(step: Step, origin: Vertex | undefined, path: string): string {

@@ -11,6 +11,7 @@ import { CallError } from "./failures.js";
 import { planError } from "./plan-error.js";
 import { AskedRegistries } from "./registry-failure.js";
 import { planRequest } from "./planned-graph.js";
+import { withHostGateway } from "./host-gateway.js";
 import { OpenSolve } from "./open-solve.js";
 import { BuildkitSession, type FileSource } from "./session/session.js";
 import { StatusReader } from "./status.js";
@@ -23,6 +24,8 @@ export interface BuildkitEngineOptions {
   readonly version: () => Promise<string>;
   readonly sharedKey: (contextPath: string) => string;
   readonly credentials: CredentialLookup;
+  /** The engine's address on its default bridge; undefined where it has none. */
+  readonly bridgeGateway: (signal: AbortSignal | undefined) => Promise<string | undefined>;
 }
 
 /** Builds on the BuildKit inside a Docker engine. */
@@ -50,8 +53,9 @@ export class BuildkitEngine implements BuildEngine {
     return this.known;
   }
 
-  async open(request: BuildRequest, options: { signal?: AbortSignal }): Promise<BuildkitBuild> {
+  async open(asked: BuildRequest, options: { signal?: AbortSignal }): Promise<BuildkitBuild> {
     const { signal } = options;
+    let request = asked;
     // What is wrong with the Dockerfile or the target is said before the engine is asked, and better.
     if (request.dockerfile) planRequest(request, request.dockerfile);
     const lifetime = new Lifetime();
@@ -74,6 +78,9 @@ export class BuildkitEngine implements BuildEngine {
       lifetime.own(connection);
       session.serve(socket);
       log("buildkit", "connected");
+      const { bridgeGateway } = this.options;
+      const addHosts = await withHostGateway(asked.addHosts, connection.control, () => bridgeGateway(signal), signal);
+      request = { ...asked, addHosts };
       const status = new StatusReader((event) => emitter.emit(event));
       const openSolve = (): OpenSolve => {
         const solve = new OpenSolve(connection, {

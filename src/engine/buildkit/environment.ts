@@ -1,3 +1,4 @@
+import { fullName, parseImageReference } from "../../dockerfile/image-reference.js";
 import { ContainerError } from "../../errors.js";
 import type {
   EngineCapabilities,
@@ -82,11 +83,8 @@ export class ToolboxMounter {
 
 /** The full name BuildKit wants in a docker-image:// identifier. */
 export function imageIdentifier(name: string): string {
-  const [first = "", ...rest] = name.split("/");
-  const domain = rest.length > 0 && (/[.:]/.test(first) || first === "localhost") ? "" : "docker.io/";
-  const library = rest.length === 0 ? "library/" : "";
-  const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
-  return `docker-image://${domain}${domain ? library : ""}${tagged}`;
+  const reference = parseImageReference(name);
+  return `docker-image://${reference ? fullName(reference) : name}`;
 }
 
 /** Resolves everything a container at a step is made of. */

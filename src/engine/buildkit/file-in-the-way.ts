@@ -26,9 +26,21 @@ export async function fileInTheWay(failed: FailedStep, words: string): Promise<S
       };
     }
   } catch {
-    // The state cannot be read: the engine's own words have to do.
+    // It is not there, or the state cannot be read.
   }
-  return undefined;
+  return fileMadeFirst(step, words);
+}
+
+/** Several sources and no slash behind the destination: the first file became the destination, and a folder came next. */
+function fileMadeFirst({ instruction }: Step, words: string): StepFinding | undefined {
+  const { keyword, args, json } = instruction;
+  const destination = json?.at(-1) ?? args.at(-1)?.text ?? "";
+  if (!/cannot copy to non-directory/.test(words) || destination.endsWith("/")) return undefined;
+  return {
+    message: `${destination} became a file, and a folder cannot be copied to it`,
+    cause: [`Without a slash at its end, ${destination} is the name of the first file that ${keyword} writes.`],
+    advice: [`Write ${destination}/ for a folder that takes all sources.`],
+  };
 }
 
 /** Where a file action writes to: absolute, variables expanded. */

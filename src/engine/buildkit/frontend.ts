@@ -30,7 +30,8 @@ export function frontendOptions(
   if (names.first && request.noCache) options["no-cache"] = "";
   else if (names.first && request.noCacheFilter.length > 0) options["no-cache"] = request.noCacheFilter.join(",");
   if (request.pull) options["image-resolve-mode"] = "pull";
-  if (request.addHosts.length > 0) options["add-hosts"] = request.addHosts.map(addHost).join(",");
+  if (request.addHosts.length > 0)
+    options["add-hosts"] = request.addHosts.map(({ host, address }) => `${host}=${address}`).join(",");
   for (const [name, value] of request.buildArgs) options[`build-arg:${name}`] = value;
   for (const [name, value] of request.labels) options[`label:${name}`] = value;
   return options;
@@ -43,14 +44,4 @@ function networkMode(network: string): string {
   throw new UsageError(`--network ${network} is not supported by BuildKit`, {
     hint: "BuildKit builds with --network default, none or host.",
   });
-}
-
-/** docker's `host:ip` and `host=ip` as BuildKit's `host=ip`. */
-function addHost(entry: string): string {
-  const match = /^([^:=]+)[:=](.+)$/.exec(entry);
-  const host = match?.[1];
-  const ip = match?.[2];
-  if (host === undefined || ip === undefined)
-    throw new UsageError(`--add-host ${entry}: expected HOST:IP`, { hint: "For example --add-host db:10.0.0.5." });
-  return `${host}=${ip.replace(/^\[(.*)\]$/, "$1")}`;
 }

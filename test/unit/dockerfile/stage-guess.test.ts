@@ -78,4 +78,13 @@ describe("a name that no image has", () => {
     expect(guesses(lines)[1]).toMatchObject({ name: "bulider", at: "3 $BASE" });
     expect(guesses(lines, [], { BASE: "builder" })).toHaveLength(1);
   });
+
+  it("is no image's where a build context has it by another of its names", () => {
+    const lines = [
+      "FROM busybox:latest",
+      "COPY --from=docker.io/library/app:1 / /",
+      "RUN --mount=from=app,target=/m true",
+    ];
+    expect(guesses(lines, ["busybox", "app:1"]).map(({ name }) => name)).toEqual(["app"]);
+  });
 });

@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { errorMessage } from "../../../errors.js";
@@ -49,25 +50,58 @@ export class SshAgents {
 
   /** Opened anew for each connection: keys are in memory only while a step uses them. */
   private async open(source: SshSource): Promise<SshAgent> {
-    const given = source.paths.filter((path) => path !== "");
-    const paths = given.length > 0 ? given : [process.env["SSH_AUTH_SOCK"] ?? ""];
-    const [first = ""] = paths;
-    if (first === "")
+    const paths = pathsOf(source, process.env);
+    if (paths.length === 0)
       throw new GrpcStatusError(
         grpcCode.notFound,
         "no ssh agent is running: SSH_AUTH_SOCK is not set, and --ssh names no key",
       );
     try {
-      if ((await stat(first)).isSocket()) {
-        if (paths.length > 1) throw new Error("an agent cannot be used together with other paths");
-        return await SocketAgent.connect(first);
-      }
-      const { KeyAgent } = await import("./ssh-key-agent.js");
-      return await KeyAgent.load(paths);
+      const socket = await socketOf(paths);
+      return socket === undefined ? await keyAgent(paths) : await SocketAgent.connect(socket);
     } catch (error) {
       throw new GrpcStatusError(grpcCode.unknown, `--ssh ${source.id}: ${errorMessage(error)}`);
     }
   }
+}
+
+/**
+ * Whether there is an agent's socket, or keys that can be used, as docker and buildx look before they build: an agent that
+ * does not answer is found out by the step that asks it. Rejects with Error, which says what is wrong with which path.
+ */
+export async function checkSshSource(source: SshSource, env: NodeJS.ProcessEnv): Promise<void> {
+  const paths = pathsOf(source, env);
+  if ((await socketOf(paths)) !== undefined) return;
+  const keys = await keyAgent(paths);
+  await keys[Symbol.asyncDispose]();
+}
+
+function pathsOf({ paths }: SshSource, env: NodeJS.ProcessEnv): readonly string[] {
+  return paths.length > 0 ? paths : [env["SSH_AUTH_SOCK"] ?? ""].filter((path) => path !== "");
+}
+
+/** The agent's socket among the paths; undefined where all are to be keys. */
+async function socketOf(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) {
+    if (!(await kindOf(path)).isSocket()) continue;
+    if (paths.length > 1) throw new Error(`${path} is an agent's socket, and cannot be used together with other paths`);
+    return path;
+  }
+  return undefined;
+}
+
+async function kindOf(path: string): Promise<Stats> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") throw new Error(`${path} does not exist`, { cause: error });
+    throw error;
+  }
+}
+
+async function keyAgent(paths: readonly string[]): Promise<SshAgent> {
+  const { KeyAgent } = await import("./ssh-key-agent.js");
+  return KeyAgent.load(paths);
 }
 
 /** ssh-agent's messages that a build may send: list the keys, sign with one. Everything else is answered with a failure. */

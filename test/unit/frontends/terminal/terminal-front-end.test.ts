@@ -36,7 +36,8 @@ const commands = [
   ["next", "step", "print MODE", "next", "print MODE", "print NOTHING", "print ${MODE%st}-${NONE:-none}"],
   ["break tools if $MODE == fast", "break RUN if changed(/tool) && !cached", "tbreak end", "breakpoints"],
   ["clear 1", "condition 2 exists(/tool)", "condition 2", "break nowhere", "break 8 if", "until deps/9"],
-  ["stepout", "until 8", "step", "ls", "ls /app", "cat /app/deps", "cat deps/2:/app/deps", "diff 7 8", "diff 4"],
+  ["stepout", "until 8", "step", "ls", "ls /app", "ls -la /app", "ls -l", "ls -R /app"],
+  ["cat /app/deps", "cat deps/2:/app/deps", "diff 7 8", "diff 4"],
   [
     "diff 2 8",
     "diff 5 7",
