@@ -36,24 +36,34 @@ export class ExitMarker {
     // With a terminal the command is in the foreground and signals come from the keyboard. Without one it is waited for
     // in the background, so that signals sent to this shell can be passed on.
     const run = options.tty
-      ? `trap : INT QUIT TERM HUP; (${hide}; exec "$@"); dfdebug_code=$?; ${mark}`
+      ? `${options.hold ? this.beating(":") : ""}
+trap : INT QUIT TERM HUP; (${hide}; exec "$@"); dfdebug_code=$?; ${mark}`
       : [
           // A background command's standard input is /dev/null unless it is given another descriptor.
           options.stdin
             ? `exec 3<&0; (${hide}; exec "$@") <&3 3<&- & dfdebug_pid=$!; exec 3<&-`
             : `(${hide}; exec "$@") & dfdebug_pid=$!`,
+          options.hold ? this.beating("kill -9 $dfdebug_pid") : "",
           `for dfdebug_s in INT QUIT TERM HUP USR1 USR2; do trap "kill -$dfdebug_s $dfdebug_pid 2>/dev/null" $dfdebug_s; done`,
           `while :; do wait $dfdebug_pid; dfdebug_code=$?; kill -0 $dfdebug_pid 2>/dev/null || break; done`,
           `${mark}; ${mark} >&2`,
         ].join("\n");
     if (!options.hold) return [shell, "-c", [...files, run, "exit 0"].join("\n"), "sh", ...command];
-    const beats = `while sleep ${String(beatSeconds)} && printf '\\033]6973;${this.id};${beatText}\\007'; do :; done`;
-    // What the keyboard sends is not for it, nor what a terminal sends to whoever writes in the background.
-    const begin = `dfdebug_beats=; if command -v sleep >/dev/null 2>&1; then
-(trap '' INT QUIT TERM HUP TTOU; ${beats}; kill -9 -1) 2>/dev/null & dfdebug_beats=$!; fi`;
     const end = `[ -n "$dfdebug_beats" ] || while :; do read -r dfdebug_line || exec tail -f /dev/null; done
-kill -9 $dfdebug_beats 2>/dev/null; ${beats}`;
-    return [shell, "-c", [...files, begin, run, end].join("\n"), "sh", ...command];
+kill -9 $dfdebug_beats 2>/dev/null; ${this.beats}`;
+    return [shell, "-c", [...files, run, end].join("\n"), "sh", ...command];
+  }
+
+  /** Says that the shell is alive for as long as it can be said. */
+  private get beats(): string {
+    return `while sleep ${String(beatSeconds)} && printf '\\033]6973;${this.id};${beatText}\\007'; do :; done`;
+  }
+
+  /** The same in the background, with what is done when nobody listens any more: behind a terminal the engine does enough. */
+  private beating(afterwards: string): string {
+    // What the keyboard sends is not for it, nor what a terminal sends to whoever writes in the background.
+    return `dfdebug_beats=; if command -v sleep >/dev/null 2>&1; then
+(trap '' INT QUIT TERM HUP TTOU PIPE; ${this.beats}; ${afterwards}) 2>/dev/null & dfdebug_beats=$!; fi`;
   }
 
   /** A reader of one output stream that takes the marker out of it. */

@@ -41,4 +41,24 @@ describe("ExitMarker", () => {
       expect(reader.code).toBe(0);
     }
   });
+
+  it("takes signs of life out wherever chunks are cut", () => {
+    const marker = new ExitMarker();
+    const [program = "", ...args] = marker.wrap(
+      "/bin/sh",
+      ["/bin/sh", "-c", "printf 'a\\0b'; sleep 3; printf c; exit 4"],
+      {
+        ...options,
+        hold: true,
+      },
+    );
+    // It stays when the command has ended, for it is the container; what it says until then is enough.
+    const output = spawnSync("timeout", ["-s", "KILL", "4", program, ...args]).stdout;
+    for (let cut = 0; cut <= output.length; cut++) {
+      const reader = marker.reader();
+      const text = Buffer.concat([reader.take(output.subarray(0, cut)), reader.take(output.subarray(cut))]);
+      expect(text.toString("latin1")).toBe("a\0bc");
+      expect(reader.code).toBe(4);
+    }
+  });
 });
