@@ -249,7 +249,7 @@ describeEngines("a failing step in a terminal", (engine) => {
     await using terminal = new Terminal(engine, ["build", "--on-failure", "prompt", "."], folder);
     await terminal.expect("(dfdebug) ");
     terminal.type("shell --dirty\r");
-    await terminal.expect(/this engine does not keep what a failed\s+step left/);
+    await terminal.expect(/this engine does not keep what a failed\s+step\s+left/);
     terminal.type("quit\r");
     expect(await terminal.exited).toBe(1);
   }
