@@ -6,6 +6,8 @@ import { program } from "./run-dfdebug.js";
 export class Terminal implements AsyncDisposable {
   /** All output so far, escape sequences taken out. */
   output = "";
+  /** All output as it came. */
+  raw = "";
   private readonly exit: Promise<number>;
   private readonly pty: IPty;
   private seen = 0;
@@ -30,6 +32,7 @@ export class Terminal implements AsyncDisposable {
     this.pty.onData((data) => {
       // ash asks the terminal where the cursor is; a terminal answers.
       if (data.includes("\x1b[6n")) this.pty.write("\x1b[1;1R");
+      this.raw += data;
       this.output += data.replaceAll(/\x1b(\][^\x07]*\x07|\[[0-?]*[ -/]*[@-~]|[=>78])/g, "").replaceAll("\r", "");
       for (const waiter of this.waiters) waiter();
     });
