@@ -13,23 +13,22 @@ export async function missingInterpreter(failed: FailedStep, exitCode: number): 
   const { instruction } = step;
   // 126 and 127 are a shell's; runc itself ends with 1 or 255 where exec form names the script, or the heredoc is one.
   const isDirect = instruction.json !== undefined || instruction.heredocs.length > 0;
-  if (
-    instruction.keyword !== "RUN" ||
-    !(exitCode === 126 || exitCode === 127 || (isDirect && /^(?:1|255)$/.test(String(exitCode))))
-  )
-    return undefined;
+  const codes = isDirect ? [126, 127, 1, 255] : [126, 127];
+  if (instruction.keyword !== "RUN" || !codes.includes(exitCode)) return undefined;
   try {
     const { run, cwd, runEnv } = await planned.configuration(source.solver, step, "before");
     if (!run) return undefined;
     const { argv, script } = run;
+    const words = instruction.json ? argv.slice(0, 1) : commandsIn(argv.at(-1) ?? "");
+    const paths = new Set(words.filter((word) => word.includes("/") && !/[$'"*]/.test(word)));
+    // Most that is not found is no path: nobody waits for a state then.
+    if (!script && paths.size === 0) return undefined;
     const state = await planned.state(source, planned.place(step).before, step, "before", signal);
     const looked = new Look(state, runEnv, signal);
     if (script) {
       const missing = await looked.missing(Buffer.from(script.content));
       return missing && finding("The heredoc", missing, "Write its lines with line feeds only", exitCode);
     }
-    const words = instruction.json ? argv.slice(0, 1) : commandsIn(argv.at(-1) ?? "");
-    const paths = new Set(words.filter((word) => word.includes("/") && !/[$'"*]/.test(word)));
     for (const path of [...paths].slice(0, mostFiles)) {
       const head = await looked.head(posix.resolve("/", cwd, path));
       const missing = head && (await looked.missing(head));
