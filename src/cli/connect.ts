@@ -57,10 +57,8 @@ export class ConnectedEngine implements AsyncDisposable {
     });
     // Both requests leave before the engine's modules are loaded, which takes as long as the answers.
     await new Promise((resolve) => setImmediate(resolve));
-    const [{ BuildkitEngine }, { createHash }] = [
-      await import("../engine/buildkit/engine.js"),
-      await import("node:crypto"),
-    ];
+    const { BuildkitEngine } = await import("../engine/buildkit/engine.js");
+    const { createHash } = await import("node:crypto");
     return new BuildkitEngine({
       transport: {
         upgrade: (path, headers, options) => {

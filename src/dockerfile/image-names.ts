@@ -15,8 +15,8 @@ export interface ImageName {
 
 /**
  * The images that a Dockerfile names, in file order: by FROM, COPY --from and a mount's from. Names of stages above are none
- * (see planBuild), nor are `scratch` and the build contexts that were given (by contextName). A FROM whose variables cannot be expanded is
- * left out.
+ * (see planBuild), nor are `scratch` and the build contexts that were given (by contextName). A FROM whose variables cannot be
+ * expanded is left out.
  */
 export function imageNames(
   dockerfile: Dockerfile,

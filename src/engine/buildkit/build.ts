@@ -311,11 +311,8 @@ export class BuildkitBuild implements Build {
   /** Where a failure is looked for. Its steps were stopped, and are to run. */
   private failed(signal: AbortSignal | undefined): FailedBuild {
     const { emitter } = this.parts;
-    const planned = (): PlannedGraph => this.planned;
     return {
-      get planned() {
-        return planned();
-      },
+      planned: () => this.planned,
       isBuilt: (step) => this.isBuilt(step),
       solve: async (steps, edge) => {
         this.failures.noteStop();

@@ -55,9 +55,8 @@ export class BuildkitEngine implements BuildEngine {
 
   async open(asked: BuildRequest, options: { signal?: AbortSignal }): Promise<BuildkitBuild> {
     const { signal } = options;
-    let request = asked;
     // What is wrong with the Dockerfile or the target is said before the engine is asked, and better.
-    if (request.dockerfile) planRequest(request, request.dockerfile);
+    if (asked.dockerfile) planRequest(asked, asked.dockerfile);
     const lifetime = new Lifetime();
     const emitter = new BuildEvents();
     // Asked together with everything else; an engine that is none says so before its refusals do.
@@ -65,9 +64,9 @@ export class BuildkitEngine implements BuildEngine {
     version.catch(() => undefined);
     try {
       const id = randomId();
-      const contextUrl = contextUrlOf(request, id);
+      const contextUrl = contextUrlOf(asked, id);
       const registries = new AskedRegistries(this.options.credentials);
-      const session = lifetime.own(this.session(request, id, emitter, registries));
+      const session = lifetime.own(this.session(asked, id, emitter, registries));
       const [connection, socket] = await Promise.all([
         BuildkitConnection.open(this.options.transport, options),
         this.options.transport.upgrade("/session", session.headers, options),
@@ -80,7 +79,7 @@ export class BuildkitEngine implements BuildEngine {
       log("buildkit", "connected");
       const { bridgeGateway } = this.options;
       const addHosts = await withHostGateway(asked.addHosts, connection.control, () => bridgeGateway(signal), signal);
-      request = { ...asked, addHosts };
+      const request = { ...asked, addHosts };
       const status = new StatusReader((event) => emitter.emit(event));
       const openSolve = (): OpenSolve => {
         const solve = new OpenSolve(connection, {

@@ -6,7 +6,8 @@ import type { SolvedFailure, SolvedState } from "./solver.js";
 
 /** What a failure is looked for in: an open build after a solve of it failed. */
 export interface FailedBuild {
-  readonly planned: PlannedGraph;
+  /** As it is now: it may be another one after a solve. */
+  planned(): PlannedGraph;
   isBuilt(step: Step): boolean;
   /** Builds `steps` up to an edge of the last one. */
   solve(steps: readonly Step[], edge: Edge | undefined): Promise<SolvedState | SolvedFailure>;
@@ -33,7 +34,7 @@ export async function searchFailure(
   error: CallError,
   steps: readonly Step[],
 ): Promise<Culprit | undefined> {
-  const { planned } = build;
+  const planned = build.planned();
   const unbuilt = steps.filter((step) => planned.place(step).vertex && !build.isBuilt(step));
   const named = unbuilt.filter((step) => {
     const command = commandOf(planned, step);
@@ -51,14 +52,15 @@ export async function searchFailure(
  * `words`: what the engine says of the failed one.
  */
 export async function failureBelow(build: FailedBuild, step: Step, words: string): Promise<SolvedFailure | undefined> {
-  const steps = build.planned.ancestors(step);
+  const planned = build.planned();
+  const steps = planned.ancestors(step);
   if (steps.every((one) => build.isBuilt(one))) return undefined;
   const number = String(step.number);
   const slow = setTimeout(() => {
     build.warn(step, `step ${number} fails: ${cleaned(words)}. What it stands on is built first, to open it there.`);
   }, patience);
   try {
-    const solved = await build.solve(steps, build.planned.place(step).before);
+    const solved = await build.solve(steps, planned.place(step).before);
     return solved.status === "failed" ? solved : undefined;
   } finally {
     clearTimeout(slow);

@@ -140,12 +140,12 @@ export class StepFailures {
   async report(failure: SolvedFailure, context: FailureContext): Promise<StepFailure | undefined> {
     const { request, build, wanted, steps } = context;
     log("buildkit", "step failed", { code: failure.error.code });
-    let found = await this.blame(failure, build.planned, { wanted });
+    let found = await this.blame(failure, build.planned(), { wanted });
     found ??= await searchFailure(build, failure.error, steps);
     while (found && request.opensFailures) {
       const earlier = await failureBelow(build, found.step, this.words(found));
-      const among = build.planned.ancestors(found.step);
-      const first: Blamed | undefined = earlier && (await this.blame(earlier, build.planned, { among }));
+      const among = build.planned().ancestors(found.step);
+      const first: Blamed | undefined = earlier && (await this.blame(earlier, build.planned(), { among }));
       if (!first) break;
       found = first;
     }
@@ -160,7 +160,7 @@ export class StepFailures {
   private async describe(blamed: Blamed, context: FailureContext): Promise<StepFailure> {
     const { status } = this;
     const { request, capabilities, signal } = context;
-    const { planned } = context.build;
+    const planned = context.build.planned();
     const { step, failure: solved } = blamed;
     const digest = planned.place(step).vertex?.digest ?? blamed.digest;
     const trigger = step.instruction.keyword === "FROM" ? triggerOp(planned.graph.vertex(digest)) : undefined;

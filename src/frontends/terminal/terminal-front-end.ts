@@ -151,9 +151,7 @@ class TerminalFrontEnd {
 
   private commandSignal(): AbortSignal {
     this.command = new AbortController();
-    const { signal } = this.options;
-    const { lost } = this.session;
-    return AbortSignal.any(signal ? [signal, lost, this.command.signal] : [lost, this.command.signal]);
+    return AbortSignal.any([this.hangUp, this.command.signal]);
   }
 
   private async nextCommand(stopped: StoppedState): Promise<CommandLine> {
