@@ -159,9 +159,10 @@ const rules: readonly Rule[] = [
   },
   {
     pattern: /(\S+): Permission denied/,
-    // 126 is a shell's word for a program that is there and cannot be run; what cannot be read or written ends otherwise.
+    // 126 is a shell's word for a program that is there and cannot be run, dash's is 127 where it found it in PATH; what cannot be
+    // read or written ends otherwise.
     advice: ([, path], _step, exitCode) =>
-      exitCode === 126
+      exitCode === 126 || exitCode === 127
         ? `${path ?? "It"} may lack its execute bit (COPY --chmod=755, or git update-index --chmod=+x), or belong to another user than this step's.`
         : `${path ?? "It"} is not for this step's user: COPY --chown (or chown in a step of root), or do this before USER.`,
   },

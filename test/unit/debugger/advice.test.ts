@@ -54,8 +54,10 @@ describe("advice", () => {
     expect(advice(run, line)).toContain(expected);
   });
 
-  it("takes Permission denied for a missing execute bit with exit code 126 only", () => {
+  it("takes Permission denied for a missing execute bit with exit codes 126 and 127 only", () => {
     expect(advice("./run.sh", "/bin/sh: ./run.sh: Permission denied", 126)).toContain("execute bit");
+    // dash, of a program that it found in PATH.
+    expect(advice("gen dist", "/bin/sh: 1: gen: Permission denied", 127)).toContain("gen may lack its execute bit");
     const written = advice("echo a > /b", "/bin/sh: 1: cannot create /b: Permission denied", 2);
     expect(written).toContain("/b is not for this step's user");
     expect(written).not.toContain("execute bit");
