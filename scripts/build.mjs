@@ -91,23 +91,44 @@ const { outputFiles } = await esbuild.build({
   external: ["@grpc/proto-loader"],
   plugins: [withoutChildProcess, withoutUnused, withShortNames],
 });
-// Each is a function, which src/boot.ts calls; all are in one file, one behind the other, for files cost more than bytes.
-const chunks = {};
-let all = "";
-for (const { path, text } of outputFiles.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
+/** A chunk as what a function's body says: import() is require(), for chunks are loaded by src/boot.ts. */
+async function asFunctionBody(text) {
   const { code } = await esbuild.transform(text, {
     format: "cjs",
     platform: "node",
     target: common.target,
-    // import() as require(): chunks are loaded by src/boot.ts.
     supported: { "dynamic-import": false },
     define: { "import.meta.url": "moduleUrl" },
     minifySyntax: true,
     minifyWhitespace: true,
     charset: "ascii",
   });
+  return code;
+}
+// What esbuild puts before each module that exports, imports a default or does both; src/boot.ts has it once for all chunks.
+const [exporting, importing, both] = await Promise.all(
+  ["export let a = 1", 'import a from "a"; a()', 'export let a = 1; import b from "b"; b()'].map(async (probe) => {
+    const code = await asFunctionBody(probe);
+    return code.slice(0, code.search(/var (stdin_exports|import_a)=/));
+  }),
+);
+async function asChunk(text) {
+  const code = await asFunctionBody(text);
+  const helpers = [both, exporting, importing].find((known) => code.startsWith(known));
+  if (!helpers) return code;
+  const own = code
+    .slice(helpers.length)
+    .replace("module.exports=__toCommonJS(stdin_exports)", "module.exports=stdin_exports");
+  if (/\b__(toCommonJS|copyProps|defProp)\b/.test(own)) throw new Error("esbuild's helpers are not what they were");
+  return own;
+}
+// Each is a function, which src/boot.ts calls; all are in one file, one behind the other, for files cost more than bytes.
+const chunks = {};
+let all = "";
+for (const { path, text } of outputFiles.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
+  const code = await asChunk(text);
   const url = 'var moduleUrl=require("node:url").pathToFileURL(__filename).href;';
-  const chunk = `(function(exports,require,module,__filename){${code.includes("moduleUrl") ? url : ""}${code}})\n`;
+  const chunk = `(function(require,module,__filename,__export,__toESM){${code.includes("moduleUrl") ? url : ""}${code}})\n`;
   chunks[basename(path)] = [all.length, chunk.length, all.split("\n").length - 1];
   all += chunk;
 }

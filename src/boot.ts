@@ -31,17 +31,19 @@ declare const chunksId: string;
 /** Put in by scripts/build.mjs: where each chunk begins in lib/chunks.js, its length, both in bytes, and its first line. */
 declare const chunkPlaces: Readonly<Record<string, readonly [start: number, length: number, line: number]>>;
 
-/** A chunk as a function of what CommonJS gives a module. */
+/** A chunk as a function: of what CommonJS gives a module, and of what esbuild else puts into each. */
 type Chunk = (
-  exports: unknown,
   require: (id: string) => unknown,
   module: { exports: unknown },
   filename: string,
+  defineExports: typeof exportGetters,
+  toModule: typeof asModule,
 ) => void;
 
 const filename = join(__dirname, "lib", "chunks.js");
 const nodeRequire = createRequire(filename);
 const loaded = new Map<string, { exports: unknown }>();
+const chunkExports = new Set<unknown>();
 /** What runs, by its chunk. */
 const running = new Map<string, Script>();
 /** A run as long as this looks whether it compiled more than is kept; milliseconds. Nobody notices the few that takes. */
@@ -66,8 +68,25 @@ function requireFrom(id: string): unknown {
   if (known) return known.exports;
   const module = { exports: {} };
   loaded.set(name, module);
-  compile(name, place)(module.exports, requireFrom, module, filename);
+  compile(name, place)(requireFrom, module, filename, exportGetters, asModule);
+  chunkExports.add(module.exports);
   return module.exports;
+}
+
+/** Exports that are read when they are used: chunks may refer to each other in circles. */
+function exportGetters(target: object, getters: Readonly<Record<string, () => unknown>>): void {
+  for (const [name, get] of Object.entries(getters)) Object.defineProperty(target, name, { get, enumerable: true });
+}
+
+/** What import() gives for what require() gave: for a CommonJS module its exports, which are its default, too. */
+function asModule(exports: object, isNodeMode?: unknown): object {
+  if (chunkExports.has(exports)) return exports;
+  const module: Record<string, unknown> = Object.create(Object.getPrototypeOf(exports) as object) as never;
+  if (isNodeMode || !("__esModule" in exports)) module["default"] = exports;
+  for (const name of Object.getOwnPropertyNames(exports))
+    if (!Object.hasOwn(module, name))
+      Object.defineProperty(module, name, { get: () => exports[name as never], enumerable: true });
+  return module;
 }
 
 function compile(name: string, [start, length, line]: (typeof chunkPlaces)[string]): Chunk {
