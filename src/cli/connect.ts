@@ -36,7 +36,11 @@ export class ConnectedEngine implements AsyncDisposable {
   async buildkit(): Promise<BuildEngine> {
     const connection = this.connection();
     connection.catch(() => undefined);
-    const [endpoint, { upgrade }] = await Promise.all([this.endpoint(), import("../docker/connection.js")]);
+    const [endpoint, { upgrade }, { requestsLeft }] = await Promise.all([
+      this.endpoint(),
+      import("../docker/connection.js"),
+      import("../docker/dial.js"),
+    ]);
     const refused = new Promise<never>((_resolve, reject) => {
       const refuse = async ({ isPodman }: DockerConnection): Promise<void> => {
         if (isPodman) reject((await import("../docker/errors.js")).noBuildkit(endpoint));
@@ -55,8 +59,8 @@ export class ConnectedEngine implements AsyncDisposable {
       unused.abort();
       (await first)?.destroy();
     });
-    // Both requests leave before the engine's modules are loaded, which takes as long as the answers.
-    await new Promise((resolve) => setImmediate(resolve));
+    // The engine's modules take as long to load as the answers.
+    await requestsLeft();
     const { BuildkitEngine } = await import("../engine/buildkit/engine.js");
     const { createHash } = await import("node:crypto");
     return new BuildkitEngine({

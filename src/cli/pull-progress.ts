@@ -1,4 +1,4 @@
-import type { PullProgress } from "../docker/images.js";
+import type { PullProgress } from "../docker/image-transfer.js";
 import { formatBytes } from "../debugger/format.js";
 
 /** Tells of a pull on standard error: a line that is redrawn on a terminal, elsewhere one line at its beginning. */

@@ -1,20 +1,15 @@
 import type { IncomingMessage } from "node:http";
-import { isIP } from "node:net";
 import { Duplex } from "node:stream";
 import { EngineError, cancellation } from "../errors.js";
 import { Lifetime } from "../lifetime.js";
 import type { DockerEndpoint } from "./endpoint.js";
-import { dialError, noAnswer, responseError } from "./errors.js";
-import { exchange, switchProtocols, type Upgrade } from "./handshake.js";
-import { LendingSocket } from "./lending-socket.js";
+import { dial, type ConnectOptions } from "./dial.js";
+import { dialError, noAnswer, refusal, responseError } from "./errors.js";
+import { exchange, readBody, switchProtocols, type Upgrade } from "./exchange.js";
 
 /** The newest API version whose behaviour dfdebug was written for, and the oldest it works with (Engine 19.03). */
 const newestApi = "1.51";
 const oldestApi = "1.40";
-
-export interface ConnectOptions {
-  readonly signal?: AbortSignal | undefined;
-}
 
 export interface RequestOptions extends ConnectOptions {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
@@ -80,7 +75,45 @@ export class DockerConnection implements AsyncDisposable {
 
   /** A request whose answer is small. Rejects with EngineError; 404 has the code NOT_FOUND. */
   async json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-    return readJson(await this.stream(method, path, options));
+    const { body } = options;
+    if (body instanceof Duplex || Buffer.isBuffer(body)) {
+      const chunks: Buffer[] = [];
+      for await (const chunk of await this.stream(method, path, options)) chunks.push(chunk as Buffer);
+      return parseJson(Buffer.concat(chunks).toString("utf8"));
+    }
+    return (await this.ask<T>(method, path, options)).answer();
+  }
+
+  /** As `json`, in two parts: resolves when the engine has taken the request, and `answer` is to be called once. */
+  async ask<T>(
+    method: string,
+    path: string,
+    options: Omit<RequestOptions, "body"> & { readonly body?: object | undefined } = {},
+  ): Promise<{ answer(): Promise<T> }> {
+    const { endpoint } = this;
+    const json = options.body === undefined ? "" : JSON.stringify(options.body);
+    const headers = {
+      Connection: "close",
+      "Content-Length": String(Buffer.byteLength(json)),
+      ...(json === "" ? {} : { "Content-Type": "application/json" }),
+      ...options.headers,
+    };
+    const versioned = `/v${this.apiVersion}${path}${queryString(options.query)}`;
+    const { socket, head } = await spoken(endpoint, options, async (socket) => {
+      const head = await exchange(socket, method, versioned, headers, json);
+      if (head.status >= 400) throw refusal(head.status, await readBody(socket, head).catch(() => ""), method, path);
+      return { socket, head };
+    });
+    socket.on("error", () => undefined);
+    return {
+      answer: async () => {
+        try {
+          return parseJson<T>(await whileOpen(socket, endpoint, options, () => readBody(socket, head)));
+        } finally {
+          socket.destroy();
+        }
+      },
+    };
   }
 
   /** A request whose answer is read as it comes. Rejects with EngineError. */
@@ -123,11 +156,8 @@ export function engineName(server: string | undefined): EngineName {
   return { version, isPodman: name === "Libpod" };
 }
 
-/** The whole of an answer, as `connection.stream` gives it; undefined where it is empty. */
-export async function readJson<T>(response: IncomingMessage): Promise<T> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  const text = Buffer.concat(chunks).toString("utf8");
+/** An answer's text; undefined where it is empty. */
+function parseJson<T>(text: string): T {
   return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 
@@ -155,70 +185,29 @@ async function spoken<T>(
   speak: (socket: Duplex) => Promise<T>,
 ): Promise<T> {
   const socket = await dial(endpoint, options);
+  return whileOpen(socket, endpoint, options, () => speak(socket));
+}
+
+/** As `spoken`, on a socket that is open already. */
+async function whileOpen<T>(
+  socket: Duplex,
+  endpoint: DockerEndpoint,
+  options: ConnectOptions,
+  speak: () => Promise<T>,
+): Promise<T> {
+  if (options.signal?.aborted) socket.destroy();
   const abort = (): void => {
     socket.destroy();
   };
   options.signal?.addEventListener("abort", abort, { once: true });
   try {
-    return await speak(socket);
+    return await speak();
   } catch (error) {
     socket.destroy();
     throw options.signal?.aborted ? cancellation(options.signal) : dialError(error, endpoint);
   } finally {
     options.signal?.removeEventListener("abort", abort);
   }
-}
-
-/** One raw connection to the engine. Rejects with EngineError. */
-export async function dial(endpoint: DockerEndpoint, options: ConnectOptions): Promise<Duplex> {
-  if (options.signal?.aborted) throw cancellation(options.signal);
-  const { target } = endpoint;
-  switch (target.kind) {
-    case "unix":
-      return connected(new LendingSocket().connect(target.path), "connect", endpoint, options);
-    case "tcp":
-      if (!target.tls)
-        return connected(new LendingSocket().connect(target.port, target.hostname), "connect", endpoint, options);
-      else {
-        const { connect } = await import("node:tls");
-        // Server names are names (RFC 6066); an address is checked against the certificate without one.
-        const name = isIP(target.hostname) === 0 ? { servername: target.hostname } : {};
-        let socket: Duplex;
-        try {
-          socket = connect({ host: target.hostname, port: target.port, ...name, ...target.tls });
-        } catch (error) {
-          // Certificates and keys are read here.
-          throw dialError(error, endpoint);
-        }
-        return connected(socket, "secureConnect", endpoint, options);
-      }
-    case "ssh":
-      return (await import("./ssh.js")).dialSsh(target, (error) => dialError(error, endpoint));
-  }
-}
-
-function connected(
-  socket: Duplex,
-  event: "connect" | "secureConnect",
-  endpoint: DockerEndpoint,
-  options: ConnectOptions,
-): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      socket.destroy(options.signal ? cancellation(options.signal) : undefined);
-    };
-    options.signal?.addEventListener("abort", abort, { once: true });
-    const fail = (error: Error): void => {
-      options.signal?.removeEventListener("abort", abort);
-      reject(options.signal?.aborted ? cancellation(options.signal) : dialError(error, endpoint));
-    };
-    socket.once("error", fail);
-    socket.once(event, () => {
-      options.signal?.removeEventListener("abort", abort);
-      socket.off("error", fail);
-      resolve(socket);
-    });
-  });
 }
 
 async function send(

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type Dockerode from "dockerode";
 import { DfdebugError } from "../errors.js";
 import { orUndefined } from "./absent.js";
-import { readJson, type DockerConnection } from "./connection.js";
+import type { DockerConnection } from "./connection.js";
 import { PreparedExec, noDetachKeys, type ExecSpec } from "./exec.js";
 
 export type { ExecSpec, PreparedExec, RunningExec, TerminalSize } from "./exec.js";
@@ -68,8 +68,9 @@ export class Containers {
   /** As `wait`, for a container that is about to be started: resolves when the engine watches it. */
   async watchExit(id: string, condition: "next-exit" | "not-running" | "removed"): Promise<{ code: Promise<number> }> {
     // The engine sends its answer's head at once, and the code at the end.
-    const answer = await this.connection.stream("POST", `/containers/${id}/wait`, { query: { condition } });
-    const code = readJson<{ StatusCode: number }>(answer).then(({ StatusCode }) => StatusCode);
+    const path = `/containers/${id}/wait`;
+    const taken = await this.connection.ask<{ StatusCode: number }>("POST", path, { query: { condition } });
+    const code = taken.answer().then(({ StatusCode }) => StatusCode);
     code.catch(() => undefined);
     return { code };
   }

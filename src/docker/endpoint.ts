@@ -1,4 +1,4 @@
-import { access, readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { UsageError, errorMessage } from "../errors.js";
@@ -61,11 +61,11 @@ export async function resolveEndpoint(options: EndpointOptions): Promise<DockerE
   const asked = options.context === "default" ? undefined : options.context;
   if (asked === undefined && env["DOCKER_HOST"]) return parseHost(env["DOCKER_HOST"], "DOCKER_HOST", env, []);
   const tried: string[] = env["DOCKER_HOST"] ? [] : ["DOCKER_HOST: not set"];
-  const chosen = await chosenContext(options.context, env);
+  const chosen = chosenContext(options.context, env);
   if (chosen && chosen.name !== "default") return contextEndpoint(chosen.name, chosen.source, env, tried);
   tried.push('docker context: "default"');
   for (const { path, name } of options.sockets ?? socketCandidates(env)) {
-    if (await exists(path)) return { host: `unix://${path}`, target: { kind: "unix", path }, source: name, tried };
+    if (existsSync(path)) return { host: `unix://${path}`, target: { kind: "unix", path }, source: name, tried };
     tried.push(`${path} (${name}): there is no such socket`);
   }
   return {
@@ -77,14 +77,11 @@ export async function resolveEndpoint(options: EndpointOptions): Promise<DockerE
 }
 
 /** The context by docker's precedence: the flag, DOCKER_CONTEXT, config.json; an empty one counts as not set. */
-async function chosenContext(
-  flag: string | undefined,
-  env: NodeJS.ProcessEnv,
-): Promise<{ name: string; source: string } | undefined> {
+function chosenContext(flag: string | undefined, env: NodeJS.ProcessEnv): { name: string; source: string } | undefined {
   if (flag !== undefined) return { name: flag, source: "--context" };
   const variable = env["DOCKER_CONTEXT"];
   if (variable) return { name: variable, source: "DOCKER_CONTEXT" };
-  const { currentContext } = await readConfig(env);
+  const { currentContext } = readConfig(env);
   return currentContext ? { name: currentContext, source: "docker's config.json" } : undefined;
 }
 
@@ -106,13 +103,13 @@ export function socketCandidates(env: NodeJS.ProcessEnv): SocketCandidate[] {
 }
 
 /** docker's host strings: unix://, tcp://, http(s)://, ssh://. `tls` is asked for only where the host is a TCP one. */
-async function parseHost(
+function parseHost(
   host: string,
   source: string,
   env: NodeJS.ProcessEnv,
   tried: readonly string[],
-  tlsOf = (required: boolean): Promise<TlsMaterial | undefined> => environmentTls(env, required),
-): Promise<DockerEndpoint> {
+  tlsOf = (required: boolean): TlsMaterial | undefined => environmentTls(env, required),
+): DockerEndpoint {
   const endpoint = (target: DialTarget): DockerEndpoint => ({ host, target, source, tried });
   if (host.startsWith("unix://"))
     return endpoint({ kind: "unix", path: host.slice("unix://".length) || defaultSocket });
@@ -149,7 +146,7 @@ async function parseHost(
     throw new UsageError(`${source}: ${url.protocol}// is not a way to reach an engine`, {
       hint: "It is unix://, tcp:// or ssh://.",
     });
-  const tls = await tlsOf(url.protocol === "https:");
+  const tls = tlsOf(url.protocol === "https:");
   const port = url.port ? Number(url.port) : tls ? 2376 : 2375;
   // `tcp://` alone is this machine to docker.
   return endpoint({ kind: "tcp", hostname: hostname || "localhost", port, tls });
@@ -164,10 +161,10 @@ export function configFolder(env: NodeJS.ProcessEnv): string {
   return env["DOCKER_CONFIG"] ?? join(env["HOME"] ?? homedir(), ".docker");
 }
 
-async function readConfig(env: NodeJS.ProcessEnv): Promise<DockerConfig> {
+function readConfig(env: NodeJS.ProcessEnv): DockerConfig {
   const path = join(configFolder(env), "config.json");
   try {
-    return JSON.parse(await readFile(path, "utf8")) as DockerConfig;
+    return JSON.parse(readFileSync(path, "utf8")) as DockerConfig;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
     throw new UsageError(`${path} cannot be read`, {
@@ -193,7 +190,7 @@ async function contextEndpoint(
   }
   let meta: Meta;
   try {
-    meta = JSON.parse(await readFile(join(folder, "meta", id, "meta.json"), "utf8")) as Meta;
+    meta = JSON.parse(readFileSync(join(folder, "meta", id, "meta.json"), "utf8")) as Meta;
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     throw new UsageError(
@@ -209,16 +206,16 @@ async function contextEndpoint(
   const tlsFolder = join(folder, "tls", id, "docker");
   const verify = docker.SkipTLSVerify !== true;
   // A context brings its own TLS files: those of the environment are for DOCKER_HOST.
-  return parseHost(docker.Host, `context "${name}"`, env, tried, async (required) =>
-    (await exists(tlsFolder)) || !verify || required ? readTls(tlsFolder, verify) : undefined,
+  return parseHost(docker.Host, `context "${name}"`, env, tried, (required) =>
+    existsSync(tlsFolder) || !verify || required ? readTls(tlsFolder, verify) : undefined,
   );
 }
 
-async function environmentTls(env: NodeJS.ProcessEnv, required: boolean): Promise<TlsMaterial | undefined> {
+function environmentTls(env: NodeJS.ProcessEnv, required: boolean): TlsMaterial | undefined {
   const verify = env["DOCKER_TLS_VERIFY"];
   if (!verify && !env["DOCKER_TLS"] && !required) return undefined;
   const folder = env["DOCKER_CERT_PATH"];
-  if (folder && !(await exists(folder)))
+  if (folder && !existsSync(folder))
     throw new UsageError(`DOCKER_CERT_PATH: there is no folder ${folder}`, {
       code: "ENGINE_TLS",
       hint: "It holds ca.pem, cert.pem and key.pem.",
@@ -227,17 +224,17 @@ async function environmentTls(env: NodeJS.ProcessEnv, required: boolean): Promis
 }
 
 /** Files that are not there are not used, as with docker: an engine may ask for none. */
-async function readTls(folder: string, verify: boolean): Promise<TlsMaterial> {
-  const read = async (name: string): Promise<Buffer | undefined> => {
+function readTls(folder: string, verify: boolean): TlsMaterial {
+  const read = (name: string): Buffer | undefined => {
     const path = join(folder, name);
     try {
-      return await readFile(path);
+      return readFileSync(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw new UsageError(`${path} cannot be read: ${errorMessage(error)}`, { code: "ENGINE_TLS", cause: error });
     }
   };
-  const [ca, cert, key] = await Promise.all([read("ca.pem"), read("cert.pem"), read("key.pem")]);
+  const [ca, cert, key] = [read("ca.pem"), read("cert.pem"), read("key.pem")];
   if ((cert === undefined) !== (key === undefined))
     throw new UsageError(
       `${folder}: ${cert ? "cert.pem is there, key.pem is not" : "key.pem is there, cert.pem is not"}`,
@@ -247,13 +244,4 @@ async function readTls(folder: string, verify: boolean): Promise<TlsMaterial> {
       },
     );
   return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}), rejectUnauthorized: verify };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

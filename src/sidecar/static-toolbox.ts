@@ -1,12 +1,10 @@
 import { readFile, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
-import { findImage, importImage, type ImageInfo } from "../docker/images.js";
+import { importImage } from "../docker/image-transfer.js";
+import { findImage, type ImageInfo } from "../docker/images.js";
 import { localKit } from "./local-kit.js";
-import { kitLabel, toolboxKit, type ToolboxOptions } from "./toolbox.js";
-
-/** The small toolbox, imported from a static busybox of this machine. */
-export const staticToolboxImage = "dfdebug/toolbox:static";
+import { kitLabel, staticToolboxImage, toolboxKit, type ToolboxOptions } from "./toolbox.js";
 
 /** Node's names of architectures as images name them. */
 const architectures: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };

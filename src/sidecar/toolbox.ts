@@ -1,8 +1,11 @@
 import type { DockerConnection } from "../docker/connection.js";
-import { findImage, pullImage, type ImageInfo, type PullOptions } from "../docker/images.js";
+import type { PullOptions } from "../docker/image-transfer.js";
+import { findImage, type ImageInfo } from "../docker/images.js";
 import type { ToolboxSource } from "../engine/engine.js";
 import { DfdebugError, EngineError, errorMessage } from "../errors.js";
-import { localKit } from "./local-kit.js";
+
+/** The small toolbox, imported from a static busybox of this machine. */
+export const staticToolboxImage = "dfdebug/toolbox:static";
 
 /** The full toolbox's image name, and the folder in it that becomes /.dfdebug. */
 export const toolboxImage = "dfdebug/toolbox:latest";
@@ -41,6 +44,7 @@ export interface ToolboxOptions {
 export async function resolveToolbox(options: ToolboxOptions): Promise<ToolboxSource> {
   const best = options.image === undefined ? await fullToolbox(options) : await namedToolbox(options, options.image);
   if (best) return { kind: "image", name: best.name, kit: best.kit };
+  const { localKit } = await import("./local-kit.js");
   const path = await localKit(options.env);
   if (path !== undefined) return { kind: "directory", path };
   const busybox = await busyboxToolbox(options);
@@ -58,9 +62,9 @@ export async function resolveToolbox(options: ToolboxOptions): Promise<ToolboxSo
  */
 export async function resolveToolboxImage(options: ToolboxOptions): Promise<ToolboxImage> {
   if (options.image !== undefined) return namedToolbox(options, options.image);
-  const { importStaticToolbox, staticToolboxImage } = await import("./static-toolbox.js");
   const [full, small] = await Promise.all([fullToolbox(options), findToolbox(options, staticToolboxImage)]);
   if (full ?? small) return (full ?? small) as ToolboxImage;
+  const { importStaticToolbox } = await import("./static-toolbox.js");
   const imported = await importStaticToolbox(options);
   if (imported) return toolboxOf(staticToolboxImage, imported);
   const busybox = await busyboxToolbox(options);
@@ -97,6 +101,7 @@ async function namedToolbox(options: ToolboxOptions, name: string): Promise<Tool
   const local = await findToolbox(options, name);
   if (local) return local;
   const { connection, platform, credentials, onProgress, signal } = options;
+  const { pullImage } = await import("../docker/image-transfer.js");
   try {
     await pullImage(connection, name, { platform: await platform(), credentials, onProgress, signal });
   } catch (error) {

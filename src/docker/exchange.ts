@@ -3,8 +3,8 @@ import { EngineError } from "../errors.js";
 import { refusal } from "./errors.js";
 
 /*
- * The requests that every build begins with, spoken on the socket itself: they are answered while node:http and node:http2
- * are still being loaded. What has a body to be read goes through node:http (connection.ts).
+ * Requests whose answers are small, and those for another protocol, spoken on the socket itself: they are answered while
+ * node:http and node:http2 would still be loaded. What is read as it comes goes through node:http (connection.ts).
  */
 
 /** The head of an answer. */
@@ -14,6 +14,7 @@ export interface Head {
   readonly headers: ReadonlyMap<string, string>;
 }
 
+const endOfLine = "\r\n";
 const endOfHead = "\r\n\r\n";
 /** Milliseconds between the end of a socket's input and its loss. */
 const endPatience = 500;
@@ -82,25 +83,65 @@ export async function switchProtocols(socket: Duplex, upgrade: Upgrade): Promise
     ...headers,
   };
   const head = await exchange(socket, "POST", path, described, body);
-  if (head.status !== 101) throw refusal(head.status, await bodyOf(socket, head), "POST", path);
+  if (head.status !== 101) {
+    const text = await readBody(socket, head).catch(() => "");
+    throw refusal(head.status, text, "POST", path);
+  }
 }
 
-/** A short answer's text. */
-async function bodyOf(socket: Duplex, head: Head): Promise<string> {
-  const length = Number(head.headers.get("content-length") ?? Number.NaN);
-  let body = Buffer.alloc(0);
-  if (length === 0) return "";
-  await readUntil(socket, (chunk) => {
-    body = Buffer.concat([body, chunk]);
-    // In chunks, the last of which is empty.
-    return Number.isNaN(length) ? body.toString("latin1").endsWith("0\r\n\r\n") : body.length >= length;
-  }).catch(() => undefined);
-  const text = body.toString("utf8");
-  return Number.isNaN(length) ? text.replaceAll(/(^|\r\n)[\da-f]+\r\n/gi, "") : text;
+/**
+ * What follows an answer's head, as text: so many bytes, chunks (RFC 9112, 7.1), or all until the engine closes. Rejects as
+ * `exchange` does.
+ */
+export async function readBody(socket: Duplex, { status, headers }: Head): Promise<string> {
+  const length = Number(headers.get("content-length") ?? Number.NaN);
+  if (status === 204 || length === 0) return "";
+  if (/\bchunked$/i.test(headers.get("transfer-encoding") ?? "")) {
+    const body = new ChunkedBody();
+    await readUntil(socket, (bytes) => body.take(bytes));
+    return Buffer.concat(body.chunks).toString("utf8");
+  }
+  const chunks: Buffer[] = [];
+  let received = 0;
+  const take = (bytes: Buffer): boolean => {
+    chunks.push(bytes);
+    received += bytes.length;
+    return received >= length;
+  };
+  await readUntil(socket, take, { untilEnd: Number.isNaN(length) });
+  return Buffer.concat(chunks).toString("utf8");
 }
 
-/** Takes what comes until `take` says that it is enough; the socket is paused then. */
-function readUntil(socket: Duplex, take: (chunk: Buffer) => boolean): Promise<void> {
+/** A body that comes in chunks, each behind its size in hexadecimal digits; the last one is empty. */
+class ChunkedBody {
+  readonly chunks: Buffer[] = [];
+  private rest: Buffer = Buffer.alloc(0);
+
+  /** Whether that was all. Throws EngineError where it is no chunk. */
+  take(bytes: Buffer): boolean {
+    let rest = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes]);
+    for (;;) {
+      const begin = rest.indexOf(endOfLine) + endOfLine.length;
+      if (begin < endOfLine.length) break;
+      const size = Number.parseInt(rest.toString("latin1", 0, begin), 16);
+      if (Number.isNaN(size)) throw noHttp();
+      const end = begin + size;
+      if (rest.length < end + endOfLine.length) break;
+      if (size === 0) return true;
+      this.chunks.push(rest.subarray(begin, end));
+      rest = rest.subarray(end + endOfLine.length);
+    }
+    this.rest = rest;
+    return false;
+  }
+}
+
+/** Takes what comes until `take` says that it is enough, or with `untilEnd` until there is no more; the socket is paused then. */
+function readUntil(
+  socket: Duplex,
+  take: (chunk: Buffer) => boolean,
+  { untilEnd = false }: { readonly untilEnd?: boolean } = {},
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = (error?: unknown): void => {
       socket.off("data", onData);
@@ -123,12 +164,18 @@ function readUntil(socket: Duplex, take: (chunk: Buffer) => boolean): Promise<vo
     // An ssh that died says why a moment later; its stream may never close.
     let ended: NodeJS.Timeout | undefined;
     const onEnd = (): void => {
-      ended = setTimeout(onClose, endPatience);
+      if (untilEnd) end();
+      else ended = setTimeout(onClose, endPatience);
     };
+    if (socket.destroyed) {
+      reject(closedByEngine());
+      return;
+    }
     socket.on("data", onData);
     socket.on("error", end);
     socket.on("close", onClose);
     socket.on("end", onEnd);
+    socket.resume();
   });
 }
 
