@@ -1,6 +1,5 @@
 import type { Command } from "commander";
-import type { CliIo } from "./io.js";
-import type { EngineFlags } from "./program.js";
+import type { CommandWorld } from "./command-table.js";
 import { collect } from "./option-values.js";
 
 /** `dfdebug debug`'s options as commander gives them. */
@@ -18,10 +17,9 @@ export interface DebugFlags {
   readonly explain?: boolean;
 }
 
-/** Registers `dfdebug debug`. */
-export function addDebugCommand(program: Command, io: CliIo, finish: (code: number) => void): void {
-  program
-    .command("debug")
+/** Configures `dfdebug debug`. */
+export function configureDebug(command: Command, { io, finish, engine }: CommandWorld): void {
+  command
     .summary("a shell or a command in a toolbox beside a container")
     .description(
       "Open a shell, or run a command, in a toolbox container that shares the target's processes and network and sees its files live at /target. Works on any image: no shell, non-root, read-only, paused. Stopped containers and images are opened without starting them.",
@@ -47,8 +45,8 @@ export function addDebugCommand(program: Command, io: CliIo, finish: (code: numb
     .option("--privileged", "give the toolbox every right")
     .option("--cap-add <capability>", "give the toolbox another capability; repeatable", collect, [])
     .option("--explain", "print what would be joined and allowed, and why; start nothing")
-    .action(async (target: string | undefined, command: readonly string[], flags: DebugFlags) => {
+    .action(async (target: string | undefined, words: readonly string[], flags: DebugFlags) => {
       const { runDebug } = await import("./commands/debug.js");
-      finish(await runDebug(target, command, flags, program.opts<EngineFlags>(), io));
+      finish(await runDebug(target, words, flags, engine(), io));
     });
 }

@@ -3,10 +3,11 @@ import { UsageError } from "../errors.js";
 import type { CliIo } from "./io.js";
 import { version } from "./version.js";
 import type { BuildFlags } from "./build-flags.js";
-import { addContainerCommands } from "./container-commands.js";
+import type { CommandTable, CommandWorld } from "./command-table.js";
+import { containerCommands } from "./container-commands.js";
 import type { PruneFlags } from "./commands/prune.js";
-import { addDebugCommand } from "./debug-flags.js";
-import { addMoveCommands } from "./move-commands.js";
+import { configureDebug } from "./debug-flags.js";
+import { moveCommands } from "./move-commands.js";
 import { collect, describeOption } from "./option-values.js";
 
 /** Options that reach the engine; every command that talks to one has them. */
@@ -15,8 +16,11 @@ export interface EngineFlags {
   readonly context?: string;
 }
 
-/** The whole command line as commander's tree: help, completion and docs/commands.md are made from it. `finish` gets each command's exit code. */
-export function createProgram(io: CliIo, finish: (code: number) => void): Command {
+/**
+ * The command line as commander's tree: help, completion and docs/commands.md are made from it. `finish` gets the exit code of
+ * the command that runs. `only`: of the commands none but this one, where there is one of that name.
+ */
+export function createProgram(io: CliIo, finish: (code: number) => void, only?: string): Command {
   const program = new Command("dfdebug")
     .description("docker build and a debugger at once: build a Dockerfile, and land in a shell where it fails")
     .version(version, "-V, --version", "print the version")
@@ -31,39 +35,82 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
       writeErr: () => undefined,
     });
 
-  addBuildFlags(program.command("build"))
-    .summary("build a Dockerfile; stop in a shell where it fails")
-    .description(
-      "Build a Dockerfile like docker build. When a step fails on a terminal, a shell opens on the last good layer, in the failing instruction's own environment, with that instruction typed at its prompt.",
-    )
-    .argument(
-      "<path>",
-      "the build context: a folder, a git or http URL, or - for a Dockerfile or tar archive on standard input",
-    )
-    .action(async (path: string, flags: BuildFlags) => {
-      const { runBuild } = await import("./commands/build.js");
-      finish(await runBuild(path, flags, program.opts<EngineFlags>(), io));
-    });
+  const table = commandTable({ io, finish, engine: () => program.opts<EngineFlags>() });
+  const isOne = only !== undefined && Object.hasOwn(table, only);
+  for (const [name, configure] of Object.entries(table)) if (!isOne || name === only) configure(program.command(name));
+  return program;
+}
 
-  addDockerfileFlags(program.command("plan"))
-    .summary("print the steps without building")
-    .description(
-      "Print the steps that a build of the target has: number, stage, line, instruction and what each depends on.",
-    )
-    .argument("<path>", "the build context folder, or - for a Dockerfile on standard input")
-    .option("--json", "print one JSON object")
-    .action(async (path: string, flags: BuildFlags & { json?: boolean }) => {
-      const { runPlan } = await import("./commands/plan.js");
-      finish(await runPlan(path, flags, io));
-    });
+function commandTable(world: CommandWorld): CommandTable {
+  const { io, finish, engine } = world;
+  return {
+    build: (command) =>
+      addBuildFlags(command)
+        .summary("build a Dockerfile; stop in a shell where it fails")
+        .description(
+          "Build a Dockerfile like docker build. When a step fails on a terminal, a shell opens on the last good layer, in the failing instruction's own environment, with that instruction typed at its prompt.",
+        )
+        .argument(
+          "<path>",
+          "the build context: a folder, a git or http URL, or - for a Dockerfile or tar archive on standard input",
+        )
+        .action(async (path: string, flags: BuildFlags) => {
+          const { runBuild } = await import("./commands/build.js");
+          finish(await runBuild(path, flags, engine(), io));
+        }),
 
-  addDebugCommand(program, io, finish);
-  addMoveCommands(program, io, finish);
-  addContainerCommands(program, io, finish);
+    plan: (command) =>
+      addDockerfileFlags(command)
+        .summary("print the steps without building")
+        .description(
+          "Print the steps that a build of the target has: number, stage, line, instruction and what each depends on.",
+        )
+        .argument("<path>", "the build context folder, or - for a Dockerfile on standard input")
+        .option("--json", "print one JSON object")
+        .action(async (path: string, flags: BuildFlags & { json?: boolean }) => {
+          const { runPlan } = await import("./commands/plan.js");
+          finish(await runPlan(path, flags, io));
+        }),
 
-  const toolbox = program
-    .command("toolbox")
-    .description("The image of tools that steps and containers are looked into with.");
+    debug: (command) => configureDebug(command, world),
+    ...moveCommands(world),
+    ...containerCommands(world),
+
+    toolbox: (command) => configureToolbox(command, world),
+    prune: (command) =>
+      command
+        .description("Remove what killed runs of dfdebug left in the engine.")
+        .option("-a, --all", "also what runs on other machines or still runs may be using")
+        .option("-f, --force", "do not ask")
+        .addOption(new Option("--session <id>").hideHelp())
+        .action(async (flags: PruneFlags) => {
+          const { prune } = await import("./commands/prune.js");
+          finish(await prune(flags, engine(), io));
+        }),
+
+    doctor: (command) =>
+      command
+        .description("Say which engines are reachable, what each can do, and what to do about what is missing.")
+        .option("--json", "print one JSON object")
+        .action(async (flags: { json?: boolean }) => {
+          const { doctor } = await import("./commands/maintenance.js");
+          finish(await doctor(flags, engine(), io));
+        }),
+
+    completion: (command) =>
+      command
+        .description("Print a completion script.")
+        .argument("<shell>", "bash, zsh or fish")
+        .action(async (shell: string) => {
+          const { completionScript } = await import("./commands/completion.js");
+          io.stdout.write(completionScript(createProgram(io, finish), shell));
+          finish(0);
+        }),
+  };
+}
+
+function configureToolbox(command: Command, { io, finish, engine }: CommandWorld): void {
+  const toolbox = command.description("The image of tools that steps and containers are looked into with.");
   toolbox
     .command("build")
     .description("Make the full toolbox image (bash, strace, gdb, tcpdump, curl, dig, ss, lsof, vim, jq and more).")
@@ -71,7 +118,7 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     .option("--no-cache", "build every step again")
     .action(async (flags: { tag?: string; cache: boolean }) => {
       const { toolboxBuild } = await import("./commands/toolbox-wiring.js");
-      finish(await toolboxBuild(flags, program.opts<EngineFlags>(), io));
+      finish(await toolboxBuild(flags, engine(), io));
     });
   toolbox
     .command("ls")
@@ -79,7 +126,7 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     .option("--json", "print JSON")
     .action(async (flags: { json?: boolean }) => {
       const { toolboxList } = await import("./commands/toolbox-wiring.js");
-      finish(await toolboxList(flags, program.opts<EngineFlags>(), io));
+      finish(await toolboxList(flags, engine(), io));
     });
   toolbox
     .command("rm")
@@ -87,47 +134,31 @@ export function createProgram(io: CliIo, finish: (code: number) => void): Comman
     .argument("[image...]", "their names (default: all of dfdebug's)")
     .action(async (images: string[]) => {
       const { toolboxRemove } = await import("./commands/toolbox-wiring.js");
-      finish(await toolboxRemove(images, program.opts<EngineFlags>(), io));
+      finish(await toolboxRemove(images, engine(), io));
     });
+}
 
-  program
-    .command("prune")
-    .description("Remove what killed runs of dfdebug left in the engine.")
-    .option("-a, --all", "also what runs on other machines or still runs may be using")
-    .option("-f, --force", "do not ask")
-    .addOption(new Option("--session <id>").hideHelp())
-    .action(async (flags: PruneFlags) => {
-      const { prune } = await import("./commands/prune.js");
-      finish(await prune(flags, program.opts<EngineFlags>(), io));
-    });
-
-  program
-    .command("doctor")
-    .description("Say which engines are reachable, what each can do, and what to do about what is missing.")
-    .option("--json", "print one JSON object")
-    .action(async (flags: { json?: boolean }) => {
-      const { doctor } = await import("./commands/maintenance.js");
-      finish(await doctor(flags, program.opts<EngineFlags>(), io));
-    });
-
-  program
-    .command("completion")
-    .description("Print a completion script.")
-    .argument("<shell>", "bash, zsh or fish")
-    .action(async (shell: string) => {
-      const { completionScript } = await import("./commands/completion.js");
-      io.stdout.write(completionScript(program, shell));
-      finish(0);
-    });
-  return program;
+/**
+ * The command that a command line names: making the tree of all commands takes longer than to parse it. Undefined where other
+ * options than the engine's stand before it.
+ */
+export function namedCommand(argv: readonly string[]): string | undefined {
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? "";
+    if (!word.startsWith("-")) return word;
+    if (/^(-H|--host|-c|--context)$/.test(word)) at += 1;
+    else if (!/^(-H|--host=|-c|--context=)./.test(word)) return undefined;
+  }
+  return undefined;
 }
 
 /** Parses and runs. Resolves with the exit code; rejects with DfdebugError. */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   let code = 0;
-  const program = createProgram(io, (result) => {
+  const finish = (result: number): void => {
     code = result;
-  });
+  };
+  const program = createProgram(io, finish, namedCommand(argv));
   try {
     await program.parseAsync([...argv], { from: "user" });
     return code;

@@ -1,3 +1,4 @@
+import { shellQuote } from "./shell-quote.js";
 import { heredocStart } from "./heredoc.js";
 import type { Instruction } from "./syntax.js";
 import { skipSpaces } from "./text.js";
@@ -74,11 +75,6 @@ export function unixLines(text: string): string {
 export function isBareHeredoc(instruction: Instruction): boolean {
   const text = instruction.args[0]?.text;
   return instruction.heredocs.length > 0 && text !== undefined && heredocStart(text) !== undefined;
-}
-
-/** Quotes a word for a POSIX shell where it needs it. */
-export function shellQuote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** SHELL as it runs a script: its options without `-c`, which takes a text. */

@@ -2,6 +2,7 @@ import type { DockerConnection } from "../docker/connection.js";
 import type { ContainerInfo } from "../docker/containers.js";
 import { engineEvents } from "../docker/events.js";
 import { toApiTimestamp } from "../docker/timestamps.js";
+import { isLive } from "./target.js";
 
 /** How a container's last run ended. */
 export interface LastRun {
@@ -13,19 +14,6 @@ export interface LastRun {
   readonly restarts: number;
   /** The engine's own reason, where it could not even start it. */
   readonly error: string;
-}
-
-/** The engine takes a container that ran this long for started, and begins its back-off anew (moby, restartmanager). */
-const settledMs = 10_000;
-
-/**
- * Its processes are there to be joined, and will be: one that was started again a moment ago, after it had ended by itself,
- * is going to take a session along any second.
- */
-export function isLive(info: ContainerInfo): boolean {
-  const { State } = info;
-  if (!State.Running || State.Restarting || State.Dead) return false;
-  return info.RestartCount === 0 || Date.now() - Date.parse(State.StartedAt) > settledMs;
 }
 
 /** Undefined where it never ran, or runs and was not started again. Rejects with EngineError. */

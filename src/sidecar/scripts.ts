@@ -1,4 +1,4 @@
-import { shellQuote } from "../dockerfile/shell-text.js";
+import { shellQuote } from "../dockerfile/shell-quote.js";
 
 /*
  * What sets a sidecar up, as POSIX shell: any toolbox image has a /bin/sh, and nothing else is asked of it for a plain
@@ -7,8 +7,9 @@ import { shellQuote } from "../dockerfile/shell-text.js";
  * `ps` shows its short name (busybox would otherwise run an applet under the whole script's text).
  */
 
-/** The sidecar's own folder for process ids, launchers and the shells' start-up file. */
+/** The sidecar's own folder for process ids, launchers and the shells' start-up file; in memory, and for every user. */
 export const runFolder = "/.dfdebug-run";
+export const runFolderMount = { [runFolder]: "mode=1777,exec,size=16m" };
 
 /** Where the process id of a sidecar's only command is written, in runFolder. */
 export const soleProcess = "pid-sole";
@@ -68,7 +69,6 @@ function safeLabel(label: string): string {
 const setUp = `
 run=${runFolder} target=$1 mode=$2 kit=\${3%/} label=$4 command=$5
 fail() { echo "failed $*"; exit 125; }
-mkdir -p $run && chmod 1777 $run || fail "the toolbox's filesystem cannot be written"
 case $target in in:*)
   target=$(grep -ls "\${target#in:}" /proc/[0-9]*/cgroup | cut -d/ -f3 | sort -n | head -n 1)
   [ -n "$target" ] || fail "the target's first process was not found" ;;

@@ -7,7 +7,7 @@ import { command } from "./command-script.js";
 import { checkReady, holdContainer, notStarted, sidecarName, type HeldContainer } from "./first-process.js";
 import type { OwnerLabels } from "./labels.js";
 import type { SidecarRights } from "./rights.js";
-import { firstProcess, firstProcessUser, soleProcess } from "./scripts.js";
+import { firstProcess, firstProcessUser, runFolderMount, soleProcess } from "./scripts.js";
 import type { ToolboxImage } from "./toolbox.js";
 
 export interface SidecarOptions {
@@ -159,7 +159,7 @@ function specOf(options: SidecarOptions, becomes: readonly string[]): ContainerS
     Env: [...env],
     Labels: { ...labels },
     Healthcheck: { Test: ["NONE"] },
-    HostConfig: rights.hostConfig,
+    HostConfig: { ...rights.hostConfig, Tmpfs: runFolderMount },
   };
 }
 

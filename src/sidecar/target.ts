@@ -8,6 +8,19 @@ export type Target =
   | { readonly kind: "container"; readonly info: ContainerInfo }
   | { readonly kind: "image"; readonly name: string; readonly image: ImageInfo };
 
+/** The engine takes a container that ran this long for started, and begins its back-off anew (moby, restartmanager). */
+const settledMs = 10_000;
+
+/**
+ * Its processes are there to be joined, and will be: one that was started again a moment ago, after it had ended by itself,
+ * is going to take a session along any second.
+ */
+export function isLive(info: ContainerInfo): boolean {
+  const { State } = info;
+  if (!State.Running || State.Restarting || State.Dead) return false;
+  return info.RestartCount === 0 || Date.now() - Date.parse(State.StartedAt) > settledMs;
+}
+
 /** Several containers have the name: the user has to say which. */
 export class AmbiguousTargetError extends UsageError {
   readonly candidates: readonly ContainerSummary[];

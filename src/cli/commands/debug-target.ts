@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Containers, type ContainerInfo } from "../../docker/containers.js";
 import type { DockerConnection } from "../../docker/connection.js";
+import { requestsLeft } from "../../docker/dial.js";
 import { UsageError } from "../../errors.js";
 import { Lifetime } from "../../lifetime.js";
-import { isLive } from "../../sidecar/crash.js";
 import { ownerLabels, sessionLabel, type OwnerLabels } from "../../sidecar/labels.js";
-import { parseMount, parseVolume } from "../../sidecar/mounts.js";
 import { sidecarRights, type RightsRequest, type SidecarRights } from "../../sidecar/rights.js";
 import { Sidecar, type SidecarOptions, type SoleCommand, type SoleProcess } from "../../sidecar/sidecar.js";
-import { nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
+import { isLive, nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
 import { resolveToolboxImage, type ToolboxImage } from "../../sidecar/toolbox.js";
-import { listProcesses } from "../../docker/process-list.js";
 import { platformOf, platformOfImage } from "../../docker/images.js";
 import { chooseToolbox, toolboxOptions } from "../toolbox.js";
 import { ConnectedEngine } from "../connect.js";
@@ -22,7 +20,7 @@ import { environmentEntries } from "../option-values.js";
 
 /** What a session needs of the command line: `debug`'s options, or `cp`'s and `forward`'s few. */
 export type SessionFlags = Pick<DebugFlags, "image" | "readOnly" | "privileged"> &
-  Partial<Pick<DebugFlags, "env" | "volume" | "mount" | "capAdd" | "inside" | "user">>;
+  Partial<Pick<DebugFlags, "env" | "volume" | "mount" | "capAdd" | "inside" | "user" | "explain">>;
 
 /** How often, and how long apart, a target that exited is looked at once more. */
 const restartLooks = 5;
@@ -39,15 +37,14 @@ export class DebugTarget implements AsyncDisposable {
   private readonly lifetime: Lifetime;
   private readonly labels: OwnerLabels;
   private readonly flags: SessionFlags;
-  private readonly engineFlags: EngineFlags;
   private readonly io: CliIo;
 
   private constructor(
     parts: Pick<DebugTarget, "target" | "toolbox" | "toolboxSource" | "request"> & {
       containers: Containers;
       lifetime: Lifetime;
+      labels: OwnerLabels;
       flags: SessionFlags;
-      engineFlags: EngineFlags;
       io: CliIo;
     },
   ) {
@@ -58,9 +55,8 @@ export class DebugTarget implements AsyncDisposable {
     this.containers = parts.containers;
     this.lifetime = parts.lifetime;
     this.flags = parts.flags;
-    this.engineFlags = parts.engineFlags;
     this.io = parts.io;
-    this.labels = ownerLabels();
+    this.labels = parts.labels;
   }
 
   /**
@@ -74,14 +70,9 @@ export class DebugTarget implements AsyncDisposable {
     io: CliIo,
     known?: { readonly engine: ConnectedEngine; readonly target: Target },
   ): Promise<DebugTarget> {
-    const request: RightsRequest = {
-      privileged: flags.privileged === true,
-      capAdd: (flags.capAdd ?? []).map((name) => name.toUpperCase().replace(/^CAP_/, "")),
-      readOnly: flags.readOnly === true,
-      binds: (flags.volume ?? []).map((text) => parseVolume(text, io.cwd)),
-      mounts: (flags.mount ?? []).map((text) => parseMount(text, io.cwd)),
-    };
+    const request = await rightsRequest(flags, io.cwd);
     const lifetime = new Lifetime();
+    const labels = ownerLabels();
     try {
       const engine = known?.engine ?? lifetime.own(new ConnectedEngine(engineFlags, io, undefined));
       const [connection, choice] = await Promise.all([
@@ -93,7 +84,11 @@ export class DebugTarget implements AsyncDisposable {
       const finding = resolveToolboxImage(
         toolboxOptions(choice, connection, io, () => platformOfTarget(connection, resolving)),
       );
-      const [target, toolbox] = await Promise.all([resolving, finding]);
+      const [target, toolbox] = await Promise.all([
+        resolving,
+        finding,
+        flags.explain ? undefined : startGuard(lifetime, labels, engineFlags, io),
+      ]);
       return new DebugTarget({
         target,
         toolbox,
@@ -101,8 +96,8 @@ export class DebugTarget implements AsyncDisposable {
         request,
         containers,
         lifetime,
+        labels,
         flags,
-        engineFlags,
         io,
       });
     } catch (error) {
@@ -196,13 +191,13 @@ export class DebugTarget implements AsyncDisposable {
   private async hasProcesses(): Promise<boolean> {
     if (this.target.kind === "image") return false;
     const { connection } = this.containers;
+    const { listProcesses } = await import("../../docker/process-list.js");
     const list = await listProcesses(connection, this.target.info.Id, ["-o", "pid"], undefined).catch(() => undefined);
     return (list?.Processes?.length ?? 0) > 0;
   }
 
   private async sidecarOptions(): Promise<SidecarOptions> {
-    const { containers, toolbox, labels, io, request, flags, lifetime } = this;
-    lifetime.own(Guard.start(labels[sessionLabel] ?? "", this.engineFlags, io));
+    const { containers, toolbox, labels, io, request, flags } = this;
     const live = await this.liveContainer();
     const config = live.Config as { Env?: readonly string[] | null; WorkingDir?: string; Hostname?: string };
     const env = environmentEntries(flags.env ?? [], io.env);
@@ -227,6 +222,25 @@ export class DebugTarget implements AsyncDisposable {
     const { StandIn } = await import("../../sidecar/stand-in.js");
     return lifetime.own(await StandIn.open(target, { containers, toolbox, labels, signal: io.signal })).info;
   }
+}
+
+/** Rejects with UsageError for a mount that is none. */
+async function rightsRequest(flags: SessionFlags, cwd: string): Promise<RightsRequest> {
+  const { volume = [], mount = [], capAdd = [] } = flags;
+  const mounts = volume.length + mount.length > 0 ? await import("../../sidecar/mounts.js") : undefined;
+  return {
+    privileged: flags.privileged === true,
+    capAdd: capAdd.map((name) => name.toUpperCase().replace(/^CAP_/, "")),
+    readOnly: flags.readOnly === true,
+    binds: mounts ? volume.map((text) => mounts.parseVolume(text, cwd)) : [],
+    mounts: mounts ? mount.map((text) => mounts.parseMount(text, cwd)) : [],
+  };
+}
+
+/** Before anything is made in the engine, and while it answers: the start of a process takes as long as the answers. */
+async function startGuard(lifetime: Lifetime, labels: OwnerLabels, flags: EngineFlags, io: CliIo): Promise<void> {
+  await requestsLeft();
+  lifetime.own(Guard.start(labels[sessionLabel] ?? "", flags, io));
 }
 
 async function resolveNamed(containers: Containers, name: string | undefined, io: CliIo): Promise<Target> {

@@ -1,6 +1,7 @@
 import { fstatSync, statSync } from "node:fs";
 import { CancelledError } from "../../errors.js";
 import { entersMounts } from "../../sidecar/rights.js";
+import { requestsLeft } from "../../docker/dial.js";
 import type { SidecarCommand } from "../../sidecar/sidecar.js";
 import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
@@ -8,8 +9,7 @@ import { readerGone } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { DebugTarget } from "./debug-target.js";
 import type { DebugPrompt } from "./debug-prompt.js";
-import { explain } from "./debug-explain.js";
-import { relayStreams, relayTerminal, type Outcome } from "./relay.js";
+import type { Outcome } from "./relay.js";
 
 /** `dfdebug debug`. Resolves with the command's exit code. Rejects with UsageError, ContainerError (125) or EngineError. */
 export async function runDebug(
@@ -26,6 +26,7 @@ export async function runDebug(
   });
   if (!target) return new CancelledError().exitCode;
   if (flags.explain) {
+    const { explain } = await import("./debug-explain.js");
     io.stdout.write(explain(target, flags.user));
     return 0;
   }
@@ -35,7 +36,8 @@ export async function runDebug(
   const isTerminal = io.stdin.isTTY && io.stdout.isTTY;
   const view = flags.inside ? "inside" : "outside";
   if (!isTerminal && argv.length > 0 && hasNoInput() && (flags.user === undefined || view === "inside")) {
-    const process = await target.run({ argv, view, cwd: flags.workdir, user: flags.user });
+    const running = target.run({ argv, view, cwd: flags.workdir, user: flags.user });
+    const [process, { relayStreams }] = await Promise.all([running, requestsLeft().then(() => import("./relay.js"))]);
     if (wasLive && !target.isLive) await reportLastRun(target, io);
     return finish(target, await relayStreams(process, io), io);
   }
@@ -51,7 +53,11 @@ export async function runDebug(
     env: isTerminal ? terminalEnvironment(io.env) : [],
   };
   const process = await sidecar.exec(command);
-  if (!isTerminal) return finish(target, await relayStreams(process, io), io);
+  if (!isTerminal) {
+    const { relayStreams } = await import("./relay.js");
+    return finish(target, await relayStreams(process, io), io);
+  }
+  const { relayTerminal } = await import("./relay-terminal.js");
   const ended = new AbortController();
   void sidecar.ended.then(() => ended.abort());
   let opened: DebugPrompt | undefined;

@@ -1,4 +1,4 @@
-import { shellQuote } from "../../dockerfile/shell-text.js";
+import { shellQuote } from "../../dockerfile/shell-quote.js";
 import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
 import type { Style } from "../../frontends/terminal/style.js";
 import { tableLines } from "../../frontends/terminal/table.js";

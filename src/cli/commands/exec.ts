@@ -11,7 +11,8 @@ import type { CliIo } from "../io.js";
 import { readerGone } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { environmentEntries } from "../option-values.js";
-import { relayStreams, relayTerminal, type Outcome } from "./relay.js";
+import { relayStreams, type Outcome } from "./relay.js";
+import { relayTerminal } from "./relay-terminal.js";
 import { findContainer, requireRunning, withContainers } from "./with-containers.js";
 
 export interface ExecFlags {

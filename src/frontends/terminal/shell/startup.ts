@@ -1,4 +1,4 @@
-import { shellQuote } from "../../../dockerfile/shell-text.js";
+import { shellQuote } from "../../../dockerfile/shell-quote.js";
 import type { NamedOptions } from "./shell-options.js";
 
 /**
