@@ -63,8 +63,9 @@ function safeLabel(label: string): string {
 
 /*
  * In the shared process namespace an orphan becomes a child of the target's first process, which may never wait for it: so
- * whatever is started here is waited for here. The read-only copy of the mounts is kept by open files, not by a process.
- * Whatever user a command runs as, it writes its process id into the folder; no other user's file there can be replaced.
+ * whatever is started here is waited for here, and what is killed is the sole command, which writes its process id first of
+ * all, never the shell that waits for it. The read-only copy of the mounts is kept by open files, not by a process. Whatever
+ * user a command runs as, it writes its process id into the folder; no other user's file there can be replaced.
  */
 const setUp = `
 run=${runFolder} target=$1 mode=$2 kit=\${3%/} label=$4 command=$5
@@ -106,7 +107,7 @@ echo '
 while read -r order signal file; do
   case $order in kill) read -r pid <"\${0%/*}/$file" && kill -s "$signal" "$pid" ;; esac
 done
-[ -z "$1" ] || { read -r pid <"\${0%/*}/$1" && kill -s KILL "$pid"; } || kill -s KILL "$2"
+[ -z "$1" ] || { until read -r pid <"\${0%/*}/$1"; do :; done; kill -s KILL "$pid"; }
 exit 0' >$run/lifeline
 if [ -z "$command" ]; then
   echo $$ >$run/holder
@@ -115,7 +116,7 @@ if [ -z "$command" ]; then
 fi
 printf '%s\\n' "
 exec 3<&0 </dev/null
-/bin/sh $run/lifeline ${soleProcess} $$ <&3 3<&- >/dev/null 2>&1 &
+/bin/sh $run/lifeline ${soleProcess} <&3 3<&- >/dev/null 2>&1 &
 exec 3<&-
 echo \\$! >$run/holder
 echo ready" "$command" '

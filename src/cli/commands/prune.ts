@@ -42,6 +42,8 @@ const kinds: readonly Kind[] = [
 
 interface EngineObject {
   readonly Id?: string;
+  /** Of a container. */
+  readonly State?: string;
   readonly Name?: string;
   readonly Labels?: OwnerLabels | null;
 }
@@ -49,6 +51,8 @@ interface EngineObject {
 interface Found {
   readonly kind: Kind;
   readonly id: string;
+  /** A container whose processes run. */
+  readonly isRunning: boolean;
 }
 
 /** `dfdebug prune`: removes what dfdebug made in an engine and is in use by no dfdebug any more. */
@@ -72,13 +76,17 @@ export async function prune(flags: PruneFlags, engineFlags: EngineFlags, io: Cli
   return 0;
 }
 
-/** What a killed session had asked for may still come into being: the engine finishes a request whose client is gone. */
-const sessionPatience = { rounds: 12, milliseconds: 150 };
+/**
+ * What a killed session had asked for may still come into being: the engine finishes a request whose client is gone. What runs
+ * is ended by its own first process, which waits for those that it started; where it is killed instead, they become children of
+ * the target's first process, which may never wait for them. So that one has the first rounds.
+ */
+const sessionPatience = { rounds: 12, runningRounds: 4, milliseconds: 150 };
 
 async function pruneSession(connection: DockerConnection, session: string): Promise<number> {
   for (let round = 0; round < sessionPatience.rounds; round++) {
     for (const object of await find(connection, `${sessionLabel}=${session}`, () => true))
-      await remove(connection, object);
+      if (!object.isRunning || round >= sessionPatience.runningRounds) await remove(connection, object);
     await sleep(sessionPatience.milliseconds);
   }
   return 0;
@@ -99,7 +107,7 @@ async function find(
       const objects = Array.isArray(answer) ? answer : (answer.Volumes ?? []);
       return objects
         .filter(({ Labels }) => wanted(Labels ?? {}))
-        .map(({ Id, Name }) => ({ kind, id: Id ?? Name ?? "" }));
+        .map(({ Id, Name, State }) => ({ kind, id: Id ?? Name ?? "", isRunning: State === "running" }));
     }),
   );
   return lists.flat();
