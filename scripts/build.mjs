@@ -98,7 +98,7 @@ async function asFunctionBody(text) {
     platform: "node",
     target: common.target,
     supported: { "dynamic-import": false },
-    define: { "import.meta.url": "moduleUrl" },
+    define: { "import.meta.url": "module.url" },
     minifySyntax: true,
     minifyWhitespace: true,
     charset: "ascii",
@@ -127,8 +127,7 @@ const chunks = {};
 let all = "";
 for (const { path, text } of outputFiles.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
   const code = await asChunk(text);
-  const url = 'var moduleUrl=require("node:url").pathToFileURL(__filename).href;';
-  const chunk = `(function(require,module,__filename,__export,__toESM){${code.includes("moduleUrl") ? url : ""}${code}})\n`;
+  const chunk = `(function(require,module,__export,__toESM){${code}})\n`;
   chunks[basename(path)] = [all.length, chunk.length, all.split("\n").length - 1];
   all += chunk;
 }

@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { Script } from "node:vm";
 import { version } from "./cli/version.js";
 import { joinCode, splitCode, type CodeByChunk } from "./code-file.js";
@@ -31,18 +32,23 @@ declare const chunksId: string;
 /** Put in by scripts/build.mjs: where each chunk begins in lib/chunks.js, its length, both in bytes, and its first line. */
 declare const chunkPlaces: Readonly<Record<string, readonly [start: number, length: number, line: number]>>;
 
+interface ChunkModule {
+  exports: unknown;
+  /** `import.meta.url` in the sources. */
+  readonly url: string;
+}
+
 /** A chunk as a function: of what CommonJS gives a module, and of what esbuild else puts into each. */
 type Chunk = (
   require: (id: string) => unknown,
-  module: { exports: unknown },
-  filename: string,
+  module: ChunkModule,
   defineExports: typeof exportGetters,
   toModule: typeof asModule,
 ) => void;
 
 const filename = join(__dirname, "lib", "chunks.js");
 const nodeRequire = createRequire(filename);
-const loaded = new Map<string, { exports: unknown }>();
+const loaded = new Map<string, ChunkModule>();
 const chunkExports = new Set<unknown>();
 /** What runs, by its chunk. */
 const running = new Map<string, Script>();
@@ -56,6 +62,8 @@ const command = process.argv.slice(2).find((word) => /^[a-z]+$/.test(word)) ?? "
 const codeFile = join(folder, `${chunksId}-${command}`);
 
 let file = 0;
+/** What chunks are read into, one after the other: memory that is used for the first time costs more than to read it. */
+let bytes = Buffer.alloc(0);
 let kept: CodeByChunk = new Map();
 let isStale = false;
 
@@ -66,9 +74,14 @@ function requireFrom(id: string): unknown {
   if (!place) return nodeRequire(id);
   const known = loaded.get(name);
   if (known) return known.exports;
-  const module = { exports: {} };
+  const module: ChunkModule = {
+    exports: {},
+    get url() {
+      return pathToFileURL(filename).href;
+    },
+  };
   loaded.set(name, module);
-  compile(name, place)(requireFrom, module, filename, exportGetters, asModule);
+  compile(name, place)(requireFrom, module, exportGetters, asModule);
   chunkExports.add(module.exports);
   return module.exports;
 }
@@ -90,11 +103,11 @@ function asModule(exports: object, isNodeMode?: unknown): object {
 }
 
 function compile(name: string, [start, length, line]: (typeof chunkPlaces)[string]): Chunk {
-  const source = Buffer.allocUnsafe(length);
-  readSync(file, source, 0, length, start);
+  if (bytes.length < length) bytes = Buffer.allocUnsafeSlow(length);
+  readSync(file, bytes, 0, length, start);
   const cachedData = kept.get(name);
   // It is ASCII only, and latin1 is read without looking at each byte.
-  const script = new Script(source.toString("latin1"), {
+  const script = new Script(bytes.toString("latin1", 0, length), {
     filename,
     lineOffset: line,
     ...(cachedData && { cachedData }),
