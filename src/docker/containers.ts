@@ -3,7 +3,7 @@ import type Dockerode from "dockerode";
 import { DfdebugError } from "../errors.js";
 import { orUndefined } from "./absent.js";
 import type { DockerConnection } from "./connection.js";
-import { PreparedExec, noDetachKeys, type ExecSpec } from "./exec.js";
+import { PreparedExec, noDetachKeys, type ExecSpec, type TerminalSize } from "./exec.js";
 
 export type { ExecSpec, PreparedExec, RunningExec, TerminalSize } from "./exec.js";
 
@@ -58,6 +58,11 @@ export class Containers {
   attach(id: string): Promise<Duplex> {
     const query = { stream: true, stdin: true, stdout: true, stderr: true, detachKeys: noDetachKeys };
     return this.connection.hijack(`/containers/${id}/attach`, { query });
+  }
+
+  /** Of its first process's terminal. */
+  async resize(id: string, { columns, rows }: TerminalSize): Promise<void> {
+    await this.connection.json("POST", `/containers/${id}/resize`, { query: { h: rows, w: columns } });
   }
 
   /** Resolves with the exit code when the container ended, or when it is gone (`removed`). */

@@ -36,8 +36,10 @@ export const noDetachKeys = Array.from({ length: 12 }, () => "ctrl-]").join(",")
 /** docker's own number (docker/cli, initTtySize). */
 const resizeAttempts = 10;
 
-/** The API version whose exec knows a terminal's size from its start. */
-const sizeAtStart = "1.42";
+/** Whether a terminal of this engine has its size from its start. */
+export function knowsTerminalSize(connection: DockerConnection): boolean {
+  return compareVersions(connection.apiVersion, "1.42") >= 0;
+}
 
 /** A process in a container that waits to be started. */
 export class PreparedExec {
@@ -73,7 +75,7 @@ export class PreparedExec {
   /** Rejects with EngineError where it cannot be started. */
   async start(): Promise<RunningExec> {
     const { connection, id, tty } = this;
-    const knowsSize = compareVersions(connection.apiVersion, sizeAtStart) >= 0;
+    const knowsSize = knowsTerminalSize(connection);
     const body = {
       Detach: false,
       Tty: tty !== undefined,

@@ -178,7 +178,7 @@ class FrameReader {
 
 const headerBytes = 8;
 
-/** What a process without a terminal said first. */
+/** What a process said first. */
 export interface FirstLine {
   /** The first line of its standard output, without its end; undefined where it ended before it said one. */
   readonly line: string | undefined;
@@ -188,9 +188,9 @@ export interface FirstLine {
 
 /**
  * Reads one line of a process's standard output; what else it said is left in the stream, its other output too: an engine passes
- * on what was said at the same moment in any order. Resolves too where the stream fails.
+ * on what was said at the same moment in any order. `isTerminal`: as in `copyOutput`. Resolves too where the stream fails.
  */
-export function readFirstLine(source: Readable): Promise<FirstLine> {
+export function readFirstLine(source: Readable, isTerminal = false): Promise<FirstLine> {
   return new Promise((resolve) => {
     let bytes = Buffer.alloc(0);
     const finish = (line: string | undefined, rest: readonly Buffer[]): void => {
@@ -208,6 +208,12 @@ export function readFirstLine(source: Readable): Promise<FirstLine> {
       bytes = Buffer.concat([bytes, chunk]);
       said = "";
       let line = "";
+      if (isTerminal) {
+        const end = bytes.indexOf(10);
+        said = bytes.toString("utf8", 0, end < 0 ? undefined : end).replace(/\r$/, "");
+        if (end >= 0) finish(said, [bytes.subarray(end + 1)]);
+        return;
+      }
       const errors: Buffer[] = [];
       for (let at = 0; at + headerBytes <= bytes.length;) {
         const from = at + headerBytes;

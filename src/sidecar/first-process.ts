@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Containers, ContainerSpec } from "../docker/containers.js";
 import { readFirstLine, type FirstLine } from "../docker/streams.js";
 import { ContainerError, EngineError, cancellation } from "../errors.js";
@@ -28,8 +29,8 @@ export interface HoldOptions {
 
 /**
  * Makes and starts a container that ends with this client: its first process reads the standard input that the client holds,
- * so that its death, even by SIGKILL, is an end of input; and the engine removes what ended. Dispose ends it, and waits until
- * it is gone. Rejects with EngineError, or CancelledError.
+ * so that its death, even by SIGKILL, is an end of input (one with a terminal needs another such process beside it); and the
+ * engine removes what ended. Dispose ends it, and waits until it is gone. Rejects with EngineError, or CancelledError.
  */
 export async function holdContainer(options: HoldOptions): Promise<HeldContainer> {
   const { containers, spec, signal, prepare, speaks } = options;
@@ -61,11 +62,13 @@ export async function holdContainer(options: HoldOptions): Promise<HeldContainer
       () => undefined,
     );
     const [firstLine] = await Promise.all([
-      speaks ? readFirstLine(control) : { line: undefined, said: "" },
+      speaks ? readFirstLine(control, spec.Tty) : { line: undefined, said: "" },
       containers.start(id),
     ]);
     lifetime.defer(async () => {
       control.destroy();
+      // A terminal stays open when its client goes: what watches over it ends it, or else the engine.
+      if (spec.Tty && !(await settled(removed, watchPatience))) await containers.remove(id);
       await removed;
     });
     return { id, control, firstLine, removed, [Symbol.asyncDispose]: () => lifetime[Symbol.asyncDispose]() };
@@ -73,6 +76,19 @@ export async function holdContainer(options: HoldOptions): Promise<HeldContainer
     await lifetime[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** So long what is beside a terminal's process has to end it; milliseconds. */
+const watchPatience = 1_000;
+
+async function settled(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  const giveUp = new AbortController();
+  const first = await Promise.race([
+    promise.then(() => true),
+    sleep(milliseconds, false, { signal: giveUp.signal }).catch(() => false),
+  ]);
+  giveUp.abort();
+  return first;
 }
 
 /** A name that says whose it is, and that no other session has. */
@@ -88,7 +104,14 @@ export function checkReady({ line, said }: FirstLine): void {
 }
 
 /** docker's 125 for a container that the engine refuses to make or to start; a lost engine stays what it is. */
-export function notStarted(error: unknown, label: string): Error {
+export function notStarted(error: unknown, label: string, image: string): Error {
+  // The engine's own words (runc), which there is no code for.
+  if (error instanceof EngineError && /"\/bin\/sh": stat \/bin\/sh: no such file/.test(error.message))
+    return new ContainerError(
+      `The toolbox image ${image} has no /bin/sh`,
+      { code: "SIDECAR_START", cause: error, hint: "Any image with a shell will do; none has to be named." },
+      125,
+    );
   if (error instanceof EngineError && ["NOT_FOUND", "CONFLICT", "ENGINE_REFUSED"].includes(error.code))
     return new ContainerError(
       `The toolbox could not be started beside ${label}: ${error.message}`,

@@ -31,6 +31,8 @@ export interface FirstProcessOptions {
   readonly label: string;
   /** What to become when all is set up; empty: the process that holds the sidecar open for execs. */
   readonly command: readonly string[];
+  /** The first process has a terminal, and so no lifeline: that is to be started beside it (`lifeline`). */
+  readonly isTerminal: boolean;
 }
 
 /**
@@ -39,11 +41,15 @@ export interface FirstProcessOptions {
  * it. Meanwhile the lifeline takes orders, a line each: `kill <signal> <process id file>`.
  */
 export function firstProcess(options: FirstProcessOptions): string[] {
-  const { target, readOnly, kit, label, command } = options;
+  const { target, readOnly, kit, label, command, isTerminal } = options;
   const find = target.kind === "number" ? String(target.pid) : `in:${target.containerId}`;
   const words = command.map(shellQuote).join(" ");
-  return ["/bin/sh", "-c", setUp, "dfdebug", find, readOnly ? "ro" : "rw", kit, safeLabel(label), words];
+  const ends = isTerminal ? "terminal" : "lifeline";
+  return ["/bin/sh", "-c", setUp, "dfdebug", find, readOnly ? "ro" : "rw", kit, safeLabel(label), words, ends];
 }
+
+/** Beside a sole command on a terminal: kills it at the end of its input, which the client holds. */
+export const lifeline = ["/bin/sh", `${runFolder}/lifeline`, soleProcess];
 
 /**
  * Run in a sidecar that is set up: `uid:gid` of the target's first process. Nothing where /target is a read-only copy, which
@@ -68,7 +74,7 @@ function safeLabel(label: string): string {
  * user a command runs as, it writes its process id into the folder; no other user's file there can be replaced.
  */
 const setUp = `
-run=${runFolder} target=$1 mode=$2 kit=\${3%/} label=$4 command=$5
+run=${runFolder} target=$1 mode=$2 kit=\${3%/} label=$4 command=$5 ends=$6
 fail() { echo "failed $*"; exit 125; }
 case $target in in:*)
   target=$(grep -ls "\${target#in:}" /proc/[0-9]*/cgroup | cut -d/ -f3 | sort -n | head -n 1)
@@ -114,15 +120,13 @@ if [ -z "$command" ]; then
   echo ready
   exec /bin/sh $run/lifeline 2>/dev/null
 fi
-printf '%s\\n' "
-exec 3<&0 </dev/null
+begin="exec 3<&0 </dev/null
 /bin/sh $run/lifeline ${soleProcess} <&3 3<&- >/dev/null 2>&1 &
 exec 3<&-
-echo \\$! >$run/holder
-echo ready" "$command" '
-code=$?
-kill -s KILL $!
-wait 2>/dev/null
-exit $code' >$run/sidecar
+echo \\$! >$run/holder"
+end='kill -s KILL $!
+wait 2>/dev/null'
+[ $ends = lifeline ] || begin="echo $$ >$run/holder" end=
+printf '%s\\n' "$begin" 'echo ready' "$command" 'code=$?' "$end" 'exit $code' >$run/sidecar
 exec /bin/sh $run/sidecar
 `;

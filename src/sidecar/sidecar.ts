@@ -2,12 +2,15 @@ import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { Collector } from "../docker/collector.js";
 import type { Containers, ContainerSpec, RunningExec, TerminalSize } from "../docker/containers.js";
+import { knowsTerminalSize } from "../docker/exec.js";
 import { copyOutput } from "../docker/streams.js";
+import { errorMessage } from "../errors.js";
+import { log } from "../log.js";
 import { command } from "./command-script.js";
 import { checkReady, holdContainer, notStarted, sidecarName, type HeldContainer } from "./first-process.js";
 import type { OwnerLabels } from "./labels.js";
 import type { SidecarRights } from "./rights.js";
-import { firstProcess, firstProcessUser, runFolderMount, soleProcess } from "./scripts.js";
+import { firstProcess, firstProcessUser, lifeline, runFolderMount, soleProcess } from "./scripts.js";
 import type { ToolboxImage } from "./toolbox.js";
 
 export interface SidecarOptions {
@@ -39,6 +42,9 @@ export interface SidecarCommand {
 /** A command that is a sidecar's only one. In the outside view its user is root. */
 export type SoleCommand = Omit<SidecarCommand, "tty" | "env">;
 
+/** The same on a terminal. */
+export type TerminalCommand = Omit<SidecarCommand, "tty"> & { readonly tty: TerminalSize };
+
 /** A process in a sidecar. */
 export interface SidecarProcess {
   readonly exec: RunningExec;
@@ -50,6 +56,13 @@ export interface SidecarProcess {
 export interface SoleProcess extends AsyncDisposable {
   readonly exec: Pick<RunningExec, "copyOutput" | "exitCode">;
   kill(signal: string): void;
+}
+
+/** A process that a sidecar was made for, on a terminal. Dispose ends it. */
+export interface TerminalProcess extends AsyncDisposable {
+  readonly exec: Pick<RunningExec, "stdin" | "copyOutput" | "resize" | "exitCode">;
+  /** Settles when it ended, by itself, with its target or with the engine. */
+  readonly ended: Promise<unknown>;
 }
 
 /**
@@ -72,7 +85,7 @@ export class Sidecar implements AsyncDisposable {
 
   /** Rejects with ContainerError (exit code 125) where the engine or the target do not allow it. */
   static async open(options: SidecarOptions): Promise<Sidecar> {
-    return new Sidecar(options, await hold(options, []));
+    return new Sidecar(options, await hold(options, { becomes: [] }));
   }
 
   /**
@@ -80,7 +93,7 @@ export class Sidecar implements AsyncDisposable {
    * running sidecar costs as much again. Rejects as `open`.
    */
   static async run(options: SidecarOptions, what: SoleCommand): Promise<SoleProcess> {
-    const held = await hold(options, commandOf(options, what, soleProcess));
+    const held = await hold(options, { becomes: commandOf(options, what, soleProcess) });
     const { control, removed } = held;
     return {
       exec: {
@@ -89,6 +102,38 @@ export class Sidecar implements AsyncDisposable {
       },
       kill: (signal) => order(control, signal, soleProcess),
       [Symbol.asyncDispose]: () => held[Symbol.asyncDispose](),
+    };
+  }
+
+  /**
+   * As `run`, on a terminal. Its input is the user's keys, which end with no client: a process beside it watches over this one,
+   * and until that runs the session's guard does.
+   */
+  static async runTerminal(options: SidecarOptions, what: TerminalCommand): Promise<TerminalProcess> {
+    const { containers } = options;
+    const { tty, env = [], view } = what;
+    const seen = view === "outside" ? env : env.filter(isTerminalType);
+    const held = await hold(options, { becomes: commandOf(options, what, soleProcess), tty, env: seen });
+    const { id, control, removed } = held;
+    const watch = containers.createExec(id, { argv: lifeline }).then((prepared) => prepared.start());
+    // It ended at once, or the engine will: then there is nothing to watch over.
+    watch.catch((error: unknown) => log("sidecar", "no lifeline", { error: errorMessage(error) }));
+    const resize = (size: TerminalSize): Promise<void> => containers.resize(id, size).catch(() => undefined);
+    if (!knowsTerminalSize(containers.connection)) await resize(tty);
+    return {
+      exec: {
+        stdin: control,
+        copyOutput: (sinks, options) => copyOutput(control, sinks, { ...options, isTerminal: true, gone: removed }),
+        resize,
+        exitCode: () => removed,
+      },
+      ended: removed,
+      [Symbol.asyncDispose]: async () => {
+        const watching = await watch.catch(() => undefined);
+        watching?.stdin.end();
+        await held[Symbol.asyncDispose]();
+        watching?.stdin.destroy();
+      },
     };
   }
 
@@ -103,7 +148,7 @@ export class Sidecar implements AsyncDisposable {
     const prepared = await options.containers.createExec(held.id, {
       argv: commandOf(options, what, pidFile),
       tty,
-      env: view === "outside" ? env : env.filter((entry) => entry.startsWith("TERM=")),
+      env: view === "outside" ? env : env.filter(isTerminalType),
       // Inside the wrapper changes the user itself, behind chroot.
       user: view === "outside" && user !== undefined ? await this.withGroup(user) : undefined,
     });
@@ -134,32 +179,55 @@ export class Sidecar implements AsyncDisposable {
   }
 }
 
-async function hold(options: SidecarOptions, becomes: readonly string[]): Promise<HeldContainer> {
+/** What a sidecar's first process is to be; `becomes` is empty where it only holds the sidecar open. */
+interface FirstCommand {
+  readonly becomes: readonly string[];
+  readonly tty?: TerminalSize;
+  readonly env?: readonly string[];
+}
+
+function isTerminalType(entry: string): boolean {
+  return entry.startsWith("TERM=");
+}
+
+async function hold(options: SidecarOptions, first: FirstCommand): Promise<HeldContainer> {
   const { containers, label, signal } = options;
   let held: HeldContainer | undefined;
   try {
-    held = await holdContainer({ containers, spec: specOf(options, becomes), signal, speaks: true });
+    held = await holdContainer({ containers, spec: specOf(options, first), signal, speaks: true });
     checkReady(held.firstLine);
     return held;
   } catch (error) {
     await held?.[Symbol.asyncDispose]();
-    throw notStarted(error, label);
+    throw notStarted(error, label, options.toolbox.name);
   }
 }
 
-function specOf(options: SidecarOptions, becomes: readonly string[]): ContainerSpec {
+function specOf(options: SidecarOptions, { becomes, tty, env: more = [] }: FirstCommand): ContainerSpec {
   const { toolbox, rights, readOnly, label, labels, env } = options;
   return {
     name: sidecarName(label),
     Image: toolbox.id,
     Entrypoint: [],
-    Cmd: firstProcess({ target: rights.targetProcess, readOnly, kit: toolbox.kit, label, command: becomes }),
+    Cmd: firstProcess({
+      target: rights.targetProcess,
+      readOnly,
+      kit: toolbox.kit,
+      label,
+      command: becomes,
+      isTerminal: tty !== undefined,
+    }),
+    Tty: tty !== undefined,
     User: "0:0",
     WorkingDir: "/",
-    Env: [...env],
+    Env: [...env, ...more],
     Labels: { ...labels },
     Healthcheck: { Test: ["NONE"] },
-    HostConfig: { ...rights.hostConfig, Tmpfs: runFolderMount },
+    HostConfig: {
+      ...rights.hostConfig,
+      Tmpfs: runFolderMount,
+      ...(tty && { ConsoleSize: [tty.rows, tty.columns] }),
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import { tmpdir } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { describeEngines, docker, expectNothingLeft } from "../support/engines.js";
 import { program } from "../support/run-dfdebug.js";
@@ -64,6 +65,23 @@ describeEngines("dfdebug debug on a terminal", (engine) => {
     terminal.type("quit\r");
     expect(await terminal.exited).toBe(0);
   });
+
+  it.each(["SIGKILL", "SIGTERM", "SIGHUP"] as const)(
+    "leaves nothing where it gets %s at its prompt",
+    async (signal) => {
+      const name = targets.run();
+      for (const args of [[name], [name, "--inside"], [name, "-u", "0"]]) {
+        await using terminal = open(args);
+        await terminal.expect(/ [#$] $/);
+        terminal.kill(signal);
+        const killed = Date.now();
+        const left = (): string => docker(engine, "ps", "-aq", "--filter", "label=dev.dfdebug.session");
+        while (left() !== "" && Date.now() < killed + 2_000) await sleep(100);
+        expect(left()).toBe("");
+      }
+      expect(docker(engine, "exec", name, "ps", "-o", "args")).toBe("COMMAND\nsleep 100000\nps -o args");
+    },
+  );
 
   it("ends with its target, at the prompt too", async () => {
     const name = targets.run();

@@ -6,7 +6,14 @@ import { UsageError } from "../../errors.js";
 import { Lifetime } from "../../lifetime.js";
 import { ownerLabels, sessionLabel, type OwnerLabels } from "../../sidecar/labels.js";
 import { sidecarRights, type RightsRequest, type SidecarRights } from "../../sidecar/rights.js";
-import { Sidecar, type SidecarOptions, type SoleCommand, type SoleProcess } from "../../sidecar/sidecar.js";
+import {
+  Sidecar,
+  type SidecarOptions,
+  type SoleCommand,
+  type SoleProcess,
+  type TerminalCommand,
+  type TerminalProcess,
+} from "../../sidecar/sidecar.js";
 import { isLive, nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
 import { resolveToolboxImage, type ToolboxImage } from "../../sidecar/toolbox.js";
 import { platformOf, platformOfImage } from "../../docker/images.js";
@@ -136,6 +143,11 @@ export class DebugTarget implements AsyncDisposable {
     return this.beside(async () => Sidecar.run(await this.sidecarOptions(), command));
   }
 
+  /** As `run`, on a terminal. */
+  async runTerminal(command: TerminalCommand): Promise<TerminalProcess> {
+    return this.beside(async () => Sidecar.runTerminal(await this.sidecarOptions(), command));
+  }
+
   private async beside<T extends AsyncDisposable>(open: () => Promise<T>): Promise<T> {
     try {
       return this.lifetime.own(await open());
@@ -227,6 +239,10 @@ export class DebugTarget implements AsyncDisposable {
 /** Rejects with UsageError for a mount that is none. */
 async function rightsRequest(flags: SessionFlags, cwd: string): Promise<RightsRequest> {
   const { volume = [], mount = [], capAdd = [] } = flags;
+  if (flags.inside && volume.length + mount.length > 0)
+    throw new UsageError("--inside shows the target's root, where mounts of the toolbox are not", {
+      hint: "Leave out --inside: the mounts are beside /target then.",
+    });
   const mounts = volume.length + mount.length > 0 ? await import("../../sidecar/mounts.js") : undefined;
   return {
     privileged: flags.privileged === true,

@@ -2,7 +2,8 @@ import { fstatSync, statSync } from "node:fs";
 import { CancelledError } from "../../errors.js";
 import { entersMounts } from "../../sidecar/rights.js";
 import { requestsLeft } from "../../docker/dial.js";
-import type { SidecarCommand } from "../../sidecar/sidecar.js";
+import type { SoleCommand, TerminalCommand, TerminalProcess } from "../../sidecar/sidecar.js";
+import { staticToolboxImage } from "../../sidecar/toolbox.js";
 import type { DebugFlags } from "../debug-flags.js";
 import type { CliIo } from "../io.js";
 import { readerGone } from "../output.js";
@@ -35,31 +36,39 @@ export async function runDebug(
   // As docker exec -it: a terminal only where both ends are one.
   const isTerminal = io.stdin.isTTY && io.stdout.isTTY;
   const view = flags.inside ? "inside" : "outside";
-  if (!isTerminal && argv.length > 0 && hasNoInput() && (flags.user === undefined || view === "inside")) {
-    const running = target.run({ argv, view, cwd: flags.workdir, user: flags.user });
-    const [process, { relayStreams }] = await Promise.all([running, requestsLeft().then(() => import("./relay.js"))]);
+  const command = { argv, view, cwd: flags.workdir, user: flags.user } as const;
+  // One process is started with its sidecar; a second one in a running sidecar costs as much again, but has any user.
+  const isSole = flags.user === undefined || view === "inside";
+  if (isTerminal) return await onTerminal(target, command, { isSole, wasLive, engineFlags, io });
+  const relay = requestsLeft().then(() => import("./relay.js"));
+  if (isSole && argv.length > 0 && hasNoInput()) {
+    const [process, { relayStreams }] = await Promise.all([target.run(command), relay]);
     if (wasLive && !target.isLive) await reportLastRun(target, io);
     return finish(target, await relayStreams(process, io), io);
   }
-  const sidecar = await target.sidecar();
+  const [sidecar, { relayStreams }] = await Promise.all([target.sidecar(), relay]);
   if (wasLive && !target.isLive) await reportLastRun(target, io);
-  if (isTerminal && argv.length === 0) io.stderr.write(welcome(target, view));
-  const command: SidecarCommand = {
-    argv,
-    view,
-    cwd: flags.workdir,
-    user: flags.user,
-    tty: isTerminal ? { columns: io.stdout.columns, rows: io.stdout.rows } : undefined,
-    env: isTerminal ? terminalEnvironment(io.env) : [],
-  };
-  const process = await sidecar.exec(command);
-  if (!isTerminal) {
-    const { relayStreams } = await import("./relay.js");
-    return finish(target, await relayStreams(process, io), io);
-  }
-  const { relayTerminal } = await import("./relay-terminal.js");
+  return finish(target, await relayStreams(await sidecar.exec(command), io), io);
+}
+
+/** A shell, or a command, at the user's terminal. */
+async function onTerminal(
+  target: DebugTarget,
+  what: SoleCommand,
+  options: { isSole: boolean; wasLive: boolean; engineFlags: EngineFlags; io: CliIo },
+): Promise<number> {
+  const { isSole, wasLive, engineFlags, io } = options;
+  const tty = { columns: io.stdout.columns, rows: io.stdout.rows };
+  const command = { ...what, tty, env: terminalEnvironment(io.env) };
+  const starting = isSole ? target.runTerminal(command) : startBeside(target, command);
+  const [process, { relayTerminal }] = await Promise.all([
+    starting,
+    requestsLeft().then(() => import("./relay-terminal.js")),
+  ]);
+  if (wasLive && !target.isLive) await reportLastRun(target, io);
+  if (what.argv.length === 0) io.stderr.write(welcome(target, what.view));
   const ended = new AbortController();
-  void sidecar.ended.then(() => ended.abort());
+  void process.ended.then(() => ended.abort());
   let opened: DebugPrompt | undefined;
   const outcome = await relayTerminal(process, io, async (terminal) => {
     const { DebugPrompt } = await import("./debug-prompt.js");
@@ -68,6 +77,14 @@ export async function runDebug(
     return opened.open();
   });
   return finish(target, outcome, io);
+}
+
+async function startBeside(
+  target: DebugTarget,
+  command: TerminalCommand,
+): Promise<Pick<TerminalProcess, "exec" | "ended">> {
+  const sidecar = await target.sidecar();
+  return { ...(await sidecar.exec(command)), ended: sidecar.ended };
 }
 
 async function reportLastRun(target: DebugTarget, io: CliIo): Promise<void> {
@@ -105,7 +122,12 @@ function welcome(target: DebugTarget, view: "inside" | "outside"): string {
     view === "inside" && !entersMounts(target.request)
       ? "df and mount see no mounts here: --cap-add SYS_ADMIN lets them.\n"
       : "";
-  return `${target.name}: its files are at ${where}${live}.\n${mounts}Ctrl-] opens the (dfdebug) prompt, exit leaves.\n`;
+  const kept = target.isLive ? "" : "They are a copy: what is changed outside of volumes is gone with the session.\n";
+  const tools =
+    target.toolbox.name === staticToolboxImage
+      ? "Tools: busybox's. `dfdebug toolbox build` makes more: bash, strace, gdb, curl.\n"
+      : "";
+  return `${target.name}: its files are at ${where}${live}.\n${kept}${mounts}${tools}Ctrl-] opens the (dfdebug) prompt, exit leaves.\n`;
 }
 
 /** What programs on this terminal go by. */

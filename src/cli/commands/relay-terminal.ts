@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import type { SidecarProcess } from "../../sidecar/sidecar.js";
+import type { TerminalProcess } from "../../sidecar/sidecar.js";
 import { RawTerminal } from "../../frontends/terminal/raw-terminal.js";
 import { cancellation } from "../../errors.js";
 import type { CliIo } from "../io.js";
@@ -15,7 +15,11 @@ const escapeKey = 0x1d;
  * On a terminal: keys as they are pressed, Ctrl-C too; its size follows. The escape key opens `prompt`, where there is one:
  * meanwhile the process runs on, and its output waits. Rejects as `relayStreams`.
  */
-export async function relayTerminal(process: SidecarProcess, io: CliIo, prompt?: EscapePrompt): Promise<Outcome> {
+export async function relayTerminal(
+  process: Pick<TerminalProcess, "exec">,
+  io: CliIo,
+  prompt?: EscapePrompt,
+): Promise<Outcome> {
   const { exec } = process;
   const terminal = new RawTerminal(io.stdin, io.stdout);
   const interrupted = new Promise<never>((_resolve, reject) => {

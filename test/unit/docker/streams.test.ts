@@ -80,6 +80,14 @@ describe("readFirstLine", () => {
     expect([stdout.text(), stderr.text()]).toEqual(["moreone\ntwo\nthree", "note\nwarn\n"]);
   });
 
+  it("reads a terminal's line as it is, and leaves what follows", async () => {
+    const source = connection(Buffer.from("ready\r\n# "), 3);
+    expect(await readFirstLine(source, true)).toEqual({ line: "ready", said: "ready" });
+    const stdout = sink();
+    await copyOutput(source, { stdout: stdout.stream, stderr: stdout.stream }, { isTerminal: true });
+    expect(stdout.text()).toBe("# ");
+  });
+
   it("tells what was said where no line came", async () => {
     const source = connection(Buffer.concat([frame(1, "half"), frame(2, " an error")]), 9);
     expect(await readFirstLine(source)).toEqual({ line: undefined, said: "half an error" });
