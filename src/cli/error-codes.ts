@@ -56,6 +56,7 @@ export const errorCodes: Readonly<Record<string, string>> = {
   NOT_ALONGSIDE: "A step has a cache that nothing else can use while it runs (only in logs).",
   NOT_BUILT: "An image was asked for before the build succeeded.",
   NOT_FOUND: "A path is not in a step's state, or an object not in the engine.",
+  NOT_PAUSED: "The container is not paused.",
   NOT_RUNNING: "A container has no processes: it is not running.",
   NO_BREAKPOINT: "There is no breakpoint of that number.",
   NO_DIRTY_STATE: "What a failed step left cannot be opened.",

@@ -171,9 +171,18 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     }
     const { refusedFlag } = await import("./refused-flags.js");
     throw new UsageError(error.message.replace(/^error: /, ""), {
-      hint: refusedFlag(argv) ?? "`dfdebug --help` lists the commands, `dfdebug COMMAND --help` their options.",
+      hint:
+        optionOfCommand(error.code, argv) ??
+        refusedFlag(argv) ??
+        "`dfdebug --help` lists the commands, `dfdebug COMMAND --help` their options.",
     });
   }
+}
+
+/** Behind `debug`'s target an option is meant for the command. */
+function optionOfCommand(code: string, argv: readonly string[]): string | undefined {
+  if (code !== "commander.unknownOption" || namedCommand(argv) !== "debug" || argv.includes("--")) return undefined;
+  return "A command with options stands behind --: dfdebug debug web -- ls -la. `dfdebug debug --help` lists debug's own.";
 }
 
 /** What says which steps there are; `plan` has them too. */

@@ -138,6 +138,9 @@ if [ -d "$kit/libexec" ]; then
   sed -i "s#/\\.dfdebug/#$tools/#g" $launchers/*
   path=$path:$run_seen/launchers-$$
 fi
+# Any image may be the toolbox: its programs may need a loader that the target's root does not have.
+[ -n "$kit" ] || (enter "$tools/bin/env" "$tools/bin/sh" -c :) 2>/dev/null ||
+  refuse "the tools of the toolbox image are not static and cannot run in this root: leave out -i, or --inside"
 echo $$ >$run/"$pidfile"
 enter "$tools/bin/env" -i "PATH=$path:$tools/bin" "HOME=\${home:-/}" \${TERM:+"TERM=$TERM"} "$tools/bin/sh" -c '
 cwd=$1 home_cwd=$2 terminal=$3 tools=$4 rc=$5 count=$6

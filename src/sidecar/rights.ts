@@ -62,6 +62,7 @@ export function sidecarRights(target: ContainerInfo, request: RightsRequest): Si
     ...request.capAdd.map((what) => ({ what, why: "asked for with --cap-add" })),
   ];
   const reference = `container:${target.Id}`;
+  const pidMode = pidModeOf(target);
   const hostConfig: HostConfig = {
     PidMode: reference,
     NetworkMode: reference,
@@ -79,8 +80,18 @@ export function sidecarRights(target: ContainerInfo, request: RightsRequest): Si
     targetProcess: targetProcess(target),
     entersMounts: entersMounts(request),
     namespaces: [
-      { what: "pid: the target's", why: "its processes and, through /proc, its filesystem" },
-      { what: "network: the target's", why: "its interfaces, ports and connections" },
+      pidMode === "host"
+        ? {
+            what: "pid: the engine machine's",
+            why: "as the target: every process of that machine can be seen and signalled",
+          }
+        : { what: "pid: the target's", why: "its processes and, through /proc, its filesystem" },
+      target.HostConfig.NetworkMode === "host"
+        ? {
+            what: "network: the engine machine's",
+            why: "as the target: that machine's interfaces, ports and connections",
+          }
+        : { what: "network: the target's", why: "its interfaces, ports and connections" },
       { what: ipc.mode === undefined ? "ipc: its own" : `ipc: ${ipc.shown}`, why: ipc.why },
       entersMounts(request)
         ? { what: "mount: with --inside the target's", why: "SYS_ADMIN is asked for: df and mount see its mounts" }
@@ -112,8 +123,12 @@ function securityOptions(target: ContainerInfo, request: RightsRequest): Reason[
   return options;
 }
 
+function pidModeOf(target: ContainerInfo): string {
+  return (target.HostConfig as { PidMode?: string }).PidMode ?? "";
+}
+
 function targetProcess(target: ContainerInfo): TargetProcess {
-  const mode = (target.HostConfig as { PidMode?: string }).PidMode ?? "";
+  const mode = pidModeOf(target);
   if (mode === "host") return { kind: "number", pid: target.State.Pid };
   if (mode.startsWith("container:")) return { kind: "control group", containerId: target.Id };
   return { kind: "number", pid: 1 };

@@ -46,6 +46,9 @@ export async function resolveTarget(
   name: string,
   options: { readonly cwd: string; readonly images: boolean },
 ): Promise<Target> {
+  if (name === "") throw new UsageError("An empty name is no container's", { hint: "Is a variable not set?" });
+  // docker inspect and the API print names with a slash.
+  if (/^\/[\w.-]+$/.test(name)) return resolveTarget(containers, name.slice(1), options);
   const direct = await containers.find(name).catch((error: unknown) => {
     // An id's beginning that several have: the list below tells them.
     if (error instanceof DfdebugError && error.code === "ENGINE_REFUSED") return undefined;

@@ -1,3 +1,4 @@
+import type { MountSettings } from "../../docker/containers.js";
 import type { Reason } from "../../sidecar/rights.js";
 import type { DebugTarget } from "./debug-target.js";
 
@@ -9,7 +10,10 @@ export function explain(target: DebugTarget, user: string | undefined): string {
   if (rights) {
     lines.push(...section("Namespaces", rights.namespaces));
     lines.push(...section("Capabilities", rights.capabilities));
-    lines.push("  every other capability is dropped");
+    if (!rights.hostConfig.Privileged) lines.push("  every other capability is dropped");
+    const { Binds = [], Mounts = [] } = rights.hostConfig;
+    const mounts = [...Binds.map((bind) => ({ what: bind, why: "-v" })), ...Mounts.map(mountReason)];
+    if (mounts.length > 0) lines.push(...section("Mounts of its own", mounts));
     if (rights.profiles.length > 0) lines.push(...section("Profiles", rights.profiles));
   }
   return `${lines.join("\n")}\n`;
@@ -25,4 +29,9 @@ function describe(target: DebugTarget): string {
 function section(title: string, reasons: readonly Reason[]): string[] {
   const width = Math.max(...reasons.map(({ what }) => what.length));
   return [title, ...reasons.map(({ what, why }) => `  ${what.padEnd(width)}  ${why}`)];
+}
+
+function mountReason({ Type, Source, Target, ReadOnly }: MountSettings): Reason {
+  const from = Source === "" ? Type : `${Type} ${Source}`;
+  return { what: `${from} at ${Target}${ReadOnly === true ? ", read-only" : ""}`, why: "--mount" };
 }

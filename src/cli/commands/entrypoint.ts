@@ -14,6 +14,7 @@ import { nameOf, resolveTarget, type Target } from "../../sidecar/target.js";
 import { writeAll } from "../../write-all.js";
 import { locate } from "../build-request.js";
 import { ConnectedEngine } from "../connect.js";
+import { maskArguments } from "../../sidecar/report/environment.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
 import { entrypointText } from "./entrypoint-text.js";
@@ -63,6 +64,7 @@ export async function runEntrypoint(
     name: target.kind === "image" ? name : nameOf(target.info),
     kind: target.kind,
     ...report,
+    argv: maskArguments(report.argv),
     lastRun: await lastRunOf(target, connection),
     isLooping: target.kind === "container" && (target.info.State.Running || target.info.State.Restarting),
     notes,
@@ -143,6 +145,7 @@ function lineNotes(found: RunLines | NoLines | undefined, file: string | undefin
 function asJson({ findings, lines, dockerfile, isLooping: _, ...report }: LocatedReport): object {
   return {
     ...report,
+    argv: maskArguments(report.argv),
     canRun: findings.length === 0,
     dockerfile,
     lines,

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { Readable } from "node:stream";
 import type { ContainerInfo, Containers, ExecSpec, RunningExec, TerminalSize } from "../../docker/containers.js";
 import { pathExists } from "../../docker/path-exists.js";
-import { ContainerError, DfdebugError } from "../../errors.js";
+import { ContainerError, DfdebugError, UsageError } from "../../errors.js";
 import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
 import { log } from "../../log.js";
 import type { SidecarProcess } from "../../sidecar/sidecar.js";
@@ -37,6 +37,11 @@ export function runExec(
   engineFlags: EngineFlags,
   io: CliIo,
 ): Promise<number> {
+  // As docker: the engine would take the end of such an input for the end of all, and leave the command running.
+  if (flags.tty === true && flags.interactive === true && !io.stdin.isTTY)
+    throw new UsageError("exec -it: standard input is no terminal", {
+      hint: "Leave out -t: a terminal is given by itself where there is one.",
+    });
   return withContainers(engineFlags, io, async (containers) => {
     const info = await findContainer(containers, name, io);
     requireRunning(info, 125);

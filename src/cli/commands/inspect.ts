@@ -9,6 +9,7 @@ import { buildReport, type IsolationReport } from "../../sidecar/report/report.j
 import { hostScript, reportScript } from "../../sidecar/report/scripts.js";
 import { nameOf } from "../../sidecar/target.js";
 import { writeAll } from "../../write-all.js";
+import { maskArguments } from "../../sidecar/report/environment.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
 import type { DebugTarget } from "./debug-target.js";
@@ -135,7 +136,7 @@ function stateOf(info: ContainerInfo): ContainerState {
     name: nameOf(info),
     id: info.Id,
     image: Config.Image,
-    command: [info.Path, ...info.Args],
+    command: maskArguments([info.Path, ...info.Args]),
     status: State.Status,
     health: State.Health?.Status,
     startedAt: State.StartedAt,

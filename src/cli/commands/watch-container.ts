@@ -15,6 +15,7 @@ import { jsonLine } from "../output.js";
 import type { EngineFlags } from "../program.js";
 import { Deaths, eventJson, eventText } from "./events.js";
 import { logOptions } from "./logs.js";
+import { nameOf } from "../../sidecar/target.js";
 import { findContainer, untilInterrupted, withContainers } from "./with-containers.js";
 
 export interface WatchFlags {
@@ -39,6 +40,8 @@ export function runWatch(name: string, flags: WatchFlags, engineFlags: EngineFla
   return untilInterrupted(io, () =>
     withContainers(engineFlags, io, async (containers) => {
       const info = await findContainer(containers, name, io);
+      if (!info.State.Running && flags.json !== true)
+        io.stderr.write(`${nameOf(info)} does not run (${info.State.Status}): its start is waited for\n`);
       await new Timeline(containers, info, interval, flags.json === true, io).run(options);
       return 0;
     }),

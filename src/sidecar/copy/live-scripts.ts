@@ -84,11 +84,11 @@ if [ -d "$path" ] && [ ! -L "$path" ]; then
 else
   name=\${path##*/} parent=\${path%/*}
   cd "\${parent:-/}" || exit 1
-  head=$("$bb" stat -c '%f %s' "$name")
+  head=$("$bb" stat -c '%f %s' -- "$name")
   if [ -f "$name" ] && [ ! -L "$name" ]; then
-    case $("$bb" stat -f -c %t "$name") in 9fa0|62656572|63677270|27e0eb|64626720|74726163)
+    case $("$bb" stat -f -c %t -- "$name") in 9fa0|62656572|63677270|27e0eb|64626720|74726163)
       aside=$outside/tmp/dfdebug-$$
-      "$bb" mkdir -p "$aside" && "$bb" cat "$name" >"$aside/$name" || exit 1
+      "$bb" mkdir -p "$aside" && "$bb" cat -- "$name" >"$aside/$name" || exit 1
       cd "$aside" ;;
     esac
   fi
@@ -104,7 +104,7 @@ bb=$1 folder=$3 root=$4
 cd "$folder" || exit ${String(exitMissing)}
 if [ -n "$root" ] && [ ! -d "$root" ]; then
   if [ -e "$root" ] || [ -L "$root" ]; then exit ${String(exitNotFolder)}; fi
-  "$bb" mkdir "$root" || exit
+  "$bb" mkdir -- "$root" || exit
 fi
 exec "$bb" tar -x -v -f -
 `;
@@ -119,10 +119,10 @@ cd "$folder" || exit ${String(exitMissing)}
 [ ! -d "$name" ] || [ -L "$name" ] || exit ${String(exitIsFolder)}
 if refusal=$( { : >"$aside"; } 2>&1 ); then
   "$bb" tar -x -f - || { status=$?; "$bb" rm -f "$aside"; exit $status; }
-  if [ -L "$name" ] || ! "$bb" mv -f "$aside" "$name" 2>/dev/null; then
-    if [ -L "$name" ]; then "$bb" rm -f "$name" && "$bb" mv -f "$aside" "$name"
-    elif [ -f "$name" ] && [ -f "$aside" ]; then "$bb" cat "$aside" >"$name"
-    else "$bb" mv -f "$aside" "$name"; fi
+  if [ -L "$name" ] || ! "$bb" mv -f -- "$aside" "$name" 2>/dev/null; then
+    if [ -L "$name" ]; then "$bb" rm -f -- "$name" && "$bb" mv -f -- "$aside" "$name"
+    elif [ -f "$name" ] && [ -f "$aside" ]; then "$bb" cat -- "$aside" >"$name"
+    else "$bb" mv -f -- "$aside" "$name"; fi
     status=$?
     "$bb" rm -f "$aside"
     exit $status

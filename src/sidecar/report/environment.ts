@@ -64,10 +64,10 @@ export function mask(name: string, value: string): { value: string; masked: bool
   return { value: shown, masked: shown !== value };
 }
 
-/** A command line's arguments as they may be shown: `--password x`, `--token=x` and passwords in URLs. */
+/** A command line's arguments as they may be shown: `--password x`, `--token=x`, `PGPASSWORD=x` and passwords in URLs. */
 export function maskArguments(argv: readonly string[]): string[] {
   return argv.map((argument, index) => {
-    const option = /^(--?[\w-]+)=(.*)$/s.exec(argument);
+    const option = /^(--?[\w-]+|[A-Za-z_]\w*)=(.*)$/s.exec(argument);
     if (option?.[1] !== undefined) return `${option[1]}=${mask(optionName(option[1]), option[2] ?? "").value}`;
     const before = argv[index - 1] ?? "";
     const isValue = /^--[\w-]+$/.test(before) && !argument.startsWith("-");
