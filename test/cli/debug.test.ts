@@ -223,7 +223,13 @@ describeEngines("dfdebug debug", (engine) => {
     expect(bits(least)).toBe([0, 1, 3, 5, 6, 7, 13, 18, 19].reduce((sum, number) => sum | bit(number), 0n));
     expect(bits(added) ^ bits(least)).toBe(bit(25));
     // Not started: what has few rights itself, as a container that an engine runs in, cannot give all.
-    expect((await debug(["--privileged", "--explain", plain])).stdout).toMatch(/all {2}asked for with --privileged/);
+    const privileged = (await debug(["--privileged", "--explain", plain])).stdout;
+    expect(privileged).toMatch(/all {2}asked for with --privileged/);
+    expect(privileged).not.toContain("is dropped");
+    const host = targets.run(["--pid", "host", "--network", "host"]);
+    expect((await debug(["--explain", host])).stdout).toMatch(
+      /pid: the engine machine's +as the target: every process/,
+    );
     const { stdout } = await debug(["--explain", plain]);
     expect(stdout).toMatch(/^User +root, with --inside too; -u names another$/m);
     expect(stdout).toContain(`Target        container ${plain} (running)`);

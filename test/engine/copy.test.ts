@@ -76,6 +76,16 @@ describeEngines("dfdebug cp", (engine) => {
     expect(readFileSync(join(folder, "copy"), "utf8")).toContain("root:");
   });
 
+  it("copies names that begin with a dash, in and out", async () => {
+    for (const name of ["-f", "-loc", "--help"]) {
+      writeFileSync(join(folder, name), name);
+      expect(await cp(`./${name}`, `${web}:/scratch/`)).toMatchObject({ code: 0 });
+      expect(docker(engine, "exec", web, "cat", `/scratch/${name}`)).toBe(name);
+      expect(await cp(`${web}:/scratch/${name}`, "dashed")).toMatchObject({ code: 0 });
+      expect(readFileSync(join(folder, "dashed"), "utf8")).toBe(name);
+    }
+  });
+
   it("follows a dangling symlink as docker does, and makes the file where it leads", async () => {
     const links = "mkdir -p x/b; ln -s new x/b/down; ln -s ../up x/b/up; ln -s up x/b/chain; ln -s /no/where x/b/lost";
     docker(engine, "exec", web, "sh", "-c", `cd /data && ${links}`);

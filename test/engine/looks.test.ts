@@ -312,6 +312,13 @@ describeEngines("looking into a container", (engine) => {
     expect((await dfdebug(engine, ["exec", "-w", "/nowhere", web, "true"])).code).not.toBe(0);
   });
 
+  it("exec -it without a terminal as standard input is refused, and starts nothing", async () => {
+    const run = await dfdebug(engine, ["exec", "-it", web, "sh", "-c", "echo hello; exit 3"]);
+    expect(run).toMatchObject({ code: 2, stdout: "" });
+    expect(run.stderr).toContain("standard input is no terminal");
+    expect((await dfdebug(engine, ["exec", "-t", web, "sh", "-c", "echo hello; exit 3"])).code).toBe(3);
+  });
+
   it("exec leaves what is detached running, and says what could not be started", async () => {
     const detach = (...args: string[]) => dfdebug(engine, ["exec", "-d", ...args], { input: "input" });
     const script = "echo $$ >/tmp/pid; echo $WORD $(pwd) $(id -u) $(cat) >/tmp/detached; exec sleep 31337";
@@ -401,11 +408,12 @@ describeEngines("looking into a container", (engine) => {
       expect((await inspect(web)).processes).toHaveLength(2);
       expect((await dfdebug(engine, ["exec", web, "true"])).code).toBe(125);
       const twice = await dfdebug(engine, ["pause", web]);
-      expect(twice.code).toBe(3);
-      expect(twice.stderr).toContain("already paused");
+      expect(twice.code).toBe(1);
+      expect(twice.stderr).toContain(`${web} is paused already`);
     } finally {
       expect((await dfdebug(engine, ["unpause", web])).code).toBe(0);
     }
+    expect((await dfdebug(engine, ["unpause", web])).stderr).toContain(`${web} is not paused: it is running`);
     expect(docker(engine, "inspect", "-f", "{{.State.Status}}", web)).toBe("running");
   });
 

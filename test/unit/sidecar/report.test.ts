@@ -61,6 +61,7 @@ describe("secrets", () => {
     expect(
       maskArguments(["srv", "--password", "p", "--token=t", "--verbose", "--url", "amqp://u:p@h/", "--key", "-x"]),
     ).toEqual(["srv", "--password", "***", "--token=***", "--verbose", "--url", "amqp://u:***@h/", "--key", "-x"]);
+    expect(maskArguments(["env", "PGPASSWORD=x", "LANG=C", "a=b"])).toEqual(["env", "PGPASSWORD=***", "LANG=C", "a=b"]);
   });
 });
 
