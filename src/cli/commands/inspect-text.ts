@@ -3,6 +3,7 @@ import { sanitizeLine } from "../../frontends/terminal/sanitize.js";
 import type { Style } from "../../frontends/terminal/style.js";
 import { tableLines } from "../../frontends/terminal/table.js";
 import { truncate, wrapValue } from "../../frontends/terminal/width.js";
+import type { Configured } from "../../sidecar/report/configured.js";
 import type { ControlGroup, Pressure } from "../../sidecar/report/cgroup.js";
 import type { Namespace } from "../../sidecar/report/namespaces.js";
 import type { Listener, NetworkInterface } from "../../sidecar/report/network.js";
@@ -15,6 +16,8 @@ export function inspectText(inspection: Inspection, style: Style, width: number 
   const { container, controlGroup, security, network, mounts, processes, ulimits, notes } = inspection;
   const sections: readonly (readonly [string, readonly string[]])[] = [
     ["State", state(container, inspection.process)],
+    // Of what runs the sections below tell what it really has.
+    ["As configured", inspection.process ? [] : configuredLines(inspection.configured)],
     ["Namespaces", namespaces(inspection.namespaces)],
     ["Limits and use", controlGroup ? use(controlGroup) : []],
     ["Rights", security ? rights(security, container) : []],
@@ -44,7 +47,7 @@ export function inspectText(inspection: Inspection, style: Style, width: number 
 }
 
 /** Sections of names and values. The rest are tables, whose rows stay lines. */
-const listed = new Set(["State", "Limits and use", "Rights"]);
+const listed = new Set(["State", "As configured", "Limits and use", "Rights"]);
 
 function fit(line: string, width: number | undefined, isListed: boolean): string[] {
   if (width === undefined) return [line.trimEnd()];
@@ -84,6 +87,31 @@ function state(container: ContainerState, process: Inspection["process"]): strin
     ["killed", outOfMemory ? "out of memory" : undefined],
     ["error", container.error],
     ["restarts", `${String(restarts)} (policy ${restartPolicy})`],
+  ]);
+}
+
+function configuredLines(configured: Configured): string[] {
+  const { memory, memoryAndSwap, cpus, pids } = configured;
+  const bytes = (value: number | undefined): string | undefined =>
+    value === undefined ? undefined : binarySize(value);
+  return pairs([
+    ["user", configured.user || "root"],
+    ["directory", configured.directory || "/"],
+    ["privileged", configured.privileged ? "yes" : undefined],
+    [
+      "capabilities",
+      [...configured.capAdd.map((name) => `+${name}`), ...configured.capDrop.map((name) => `-${name}`)].join(" "),
+    ],
+    ["security", configured.securityOptions.join(" ")],
+    ["root filesystem", configured.readOnlyRoot ? "read-only" : "writable"],
+    ["tmpfs", configured.tmpfs.join(", ")],
+    ["memory limit", bytes(memory) ?? "none"],
+    ["memory+swap limit", memoryAndSwap === memory ? undefined : bytes(memoryAndSwap)],
+    ["cpu limit", cpus === undefined ? "none" : `${String(Number(cpus.toFixed(3)))} CPUs`],
+    ["cpus", configured.cpuset],
+    ["processes", `limit ${String(pids ?? "none")}`],
+    ["ulimits", configured.ulimits.join(", ")],
+    ["published", configured.ports.join(", ")],
   ]);
 }
 

@@ -4,6 +4,7 @@ import { DfdebugError, errorMessage } from "../../errors.js";
 import { detectStyle } from "../../frontends/terminal/style.js";
 import { runOnHost } from "../../sidecar/host-helper.js";
 import { ownerLabels } from "../../sidecar/labels.js";
+import { configured, type Configured } from "../../sidecar/report/configured.js";
 import { splitParts } from "../../sidecar/report/parts.js";
 import { buildReport, type IsolationReport } from "../../sidecar/report/report.js";
 import { hostScript, reportScript } from "../../sidecar/report/scripts.js";
@@ -49,6 +50,7 @@ export interface ContainerState {
 /** The whole report. */
 export interface Inspection extends IsolationReport {
   readonly container: ContainerState;
+  readonly configured: Configured;
   /** What could not be found out, and why. */
   readonly notes: readonly string[];
 }
@@ -79,12 +81,20 @@ async function inspect(target: DebugTarget, flags: InspectFlags): Promise<Inspec
     findImage(containers.connection, info.Image),
     runningContainers(containers, info.Id),
   ]);
-  if (!isLive) notes.push(`It is not running (${info.State.Status}): only what the engine keeps is shown.`);
+  if (!isLive)
+    notes.push(
+      `It is not running (${info.State.Status}): what the engine keeps is shown, and what the next start gives it.`,
+    );
   if (!image) notes.push("Its image was removed: what comes from the image cannot be told apart.");
   if (sidecar && sidecar.get("addresses")?.trim() === "")
     notes.push("The toolbox has no `ip`: addresses and routes are not shown.");
   const imageEnv = image?.Config?.Env ?? [];
-  return { container: stateOf(info), ...buildReport({ info, others, imageEnv, sidecar, host }), notes };
+  return {
+    container: stateOf(info),
+    configured: configured(info),
+    ...buildReport({ info, others, imageEnv, sidecar, host }),
+    notes,
+  };
 }
 
 async function fromSidecar(target: DebugTarget, info: ContainerInfo): Promise<ReadonlyMap<string, string>> {
