@@ -100,10 +100,12 @@ function commandTable(world: CommandWorld): CommandTable {
     completion: (command) =>
       command
         .description("Print a completion script.")
-        .argument("<shell>", "bash, zsh or fish")
-        .action(async (shell: string) => {
-          const { completionScript } = await import("./commands/completion.js");
-          io.stdout.write(completionScript(createProgram(io, finish), shell));
+        .argument("[shell]", "bash, zsh or fish")
+        .addOption(new Option("--names").hideHelp())
+        .action(async (shell: string | undefined, flags: { names?: boolean }) => {
+          const { completionScript, containerNames } = await import("./commands/completion.js");
+          if (flags.names) io.stdout.write(await containerNames(engine(), io));
+          else io.stdout.write(completionScript(createProgram(io, finish), shell));
           finish(0);
         }),
   };

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn } from "@lydell/node-pty";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { docker, testEngines } from "../support/engines.js";
 import { program } from "../support/run-dfdebug.js";
 import { installed } from "../support/servers.js";
 
@@ -61,6 +62,40 @@ describe("completion, in the shells themselves", () => {
     const fish = installed("/usr/bin/fish", "fish");
     const lines = run(fish, ["--no-config", "-c", `source $argv[1]; complete -C $argv[2]`, script("fish"), typed]);
     expect(lines.map((line) => line.split("\t")[0])).toEqual(expect.arrayContaining([...wanted]));
+  });
+
+  it("containers are completed by their names, in bash and fish", () => {
+    const [engine] = testEngines();
+    if (!engine) throw new Error("no engine");
+    const fish = installed("/usr/bin/fish", "fish");
+    const name = `named-${String(process.pid)}`;
+    docker(engine, "create", "--name", name, "busybox", "true");
+    try {
+      const bash = (...words: readonly string[]): string[] =>
+        run("/bin/bash", [
+          ...["--norc", "-c"],
+          `source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dfdebug; printf '%s\\n' "\${COMPREPLY[@]}"`,
+          ...["bash", script("bash"), ...words],
+        ]);
+      const line = ["dfdebug", "-H", engine.host];
+      for (const command of ["debug", "logs", "entrypoint", "stats"])
+        expect(bash(...line, command, "named-")).toContain(name);
+      expect(bash(...line, "cp", "named-")).toContain(`${name}:`);
+      expect(bash(...line, "exec", name, "named-")).not.toContain(name);
+      expect(bash("dfdebug", "-H", "unix:///nowhere", "logs", "named-")).toEqual([]);
+      // Fish asks the default engine.
+      const lines = execFileSync(
+        fish,
+        ["--no-config", "-c", `source $argv[1]; complete -C $argv[2]`, script("fish"), "dfdebug logs named-"],
+        {
+          encoding: "utf8",
+          env: { PATH: `${join(folder, "bin")}:/usr/bin:/bin`, HOME: folder, TERM: "dumb", DOCKER_HOST: engine.host },
+        },
+      );
+      expect(lines).toContain(name);
+    } finally {
+      docker(engine, "rm", "-f", name);
+    }
   });
 
   it("fish: a command below another one is not the one of its name", () => {

@@ -1,8 +1,14 @@
 import type { Command, Option } from "commander";
+import { Containers } from "../../docker/containers.js";
 import { UsageError } from "../../errors.js";
+import { sessionLabel } from "../../sidecar/labels.js";
+import { nameOf } from "../../sidecar/target.js";
+import { ConnectedEngine } from "../connect.js";
+import type { CliIo } from "../io.js";
+import type { EngineFlags } from "../program.js";
 
 /** A completion script made from the command tree. Throws UsageError for an unknown shell. */
-export function completionScript(program: Command, shell: string): string {
+export function completionScript(program: Command, shell: string | undefined): string {
   switch (shell) {
     case "bash":
       return bash(program);
@@ -11,8 +17,42 @@ export function completionScript(program: Command, shell: string): string {
     case "fish":
       return fish(program);
     default:
-      throw new UsageError(`There is no completion for ${shell}`, { hint: "It is bash, zsh or fish." });
+      throw new UsageError(shell === undefined ? "Which shell?" : `There is no completion for ${shell}`, {
+        hint: "It is bash, zsh or fish.",
+      });
   }
+}
+
+/** The names of the engine's containers, a line each, for the scripts; none where no engine answers. */
+export async function containerNames(engineFlags: EngineFlags, io: CliIo): Promise<string> {
+  await using engine = new ConnectedEngine(engineFlags, io);
+  try {
+    const all = await new Containers(await engine.connection()).list();
+    const others = all.filter(({ Labels }) => !(sessionLabel in Labels));
+    return others.map((container) => `${nameOf(container)}\n`).join("");
+  } catch {
+    return "";
+  }
+}
+
+/** What the scripts ask for these; bash and zsh of the engine that the line names. */
+const askNames = "dfdebug completion --names 2>/dev/null";
+const askItsNames = 'dfdebug "${engine[@]}" completion --names 2>/dev/null';
+
+/** Commands whose words are containers: all of them, or the first one only. */
+function commandsOfContainers(program: Command): {
+  readonly all: readonly string[];
+  readonly first: readonly string[];
+} {
+  const taking = program.commands.filter(
+    (command) =>
+      command.name() === "entrypoint" || /^(container|target)$/.test(command.registeredArguments[0]?.name() ?? ""),
+  );
+  const named = (isVariadic: boolean): string[] =>
+    taking
+      .filter((command) => (command.registeredArguments[0]?.variadic ?? false) === isVariadic)
+      .map((command) => command.name());
+  return { all: named(true), first: named(false) };
 }
 
 /** Commands with their path: `build`, `toolbox build`. */
@@ -45,9 +85,11 @@ function bash(program: Command): string {
       `    ${flag}) COMPREPLY=($(compgen -P "$prefix" -W "${options.join(" ")}" -- "$cur")); return ;;`,
   );
   const top = program.commands.map((child) => child.name()).join(" ");
+  const containers = commandsOfContainers(program);
   return `_dfdebug() {
   # Not "path" and "words": zsh has variables of these names.
-  local cur prev command candidates word prefix=
+  local cur prev command candidates word before= arguments=0 prefix=
+  local -a engine=()
   cur=\${COMP_WORDS[COMP_CWORD]}
   prev=\${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
@@ -66,10 +108,16 @@ ${choices.join("\n")}
   esac
   command=
   for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
+    case $before in -H|--host|-c|--context) [[ -z $command ]] && engine+=("$before" "$word"); before=; continue ;; esac
+    before=$word
     [[ $word == -* ]] && continue
+    arguments=$((arguments + 1))
     case "$command $word" in
 ${commandsOf(program)
-  .map(({ path }) => `      "${[...path.slice(0, -1)].join(" ")} ${path.at(-1) ?? ""}") command="${path.join(" ")}" ;;`)
+  .map(
+    ({ path }) =>
+      `      "${[...path.slice(0, -1)].join(" ")} ${path.at(-1) ?? ""}") command="${path.join(" ")}" arguments=0 ;;`,
+  )
   .join("\n")}
     esac
   done
@@ -79,6 +127,10 @@ ${cases.join("\n")}
   esac
   if [[ $cur == -* || -z $command || "$command" == toolbox ]]; then
     COMPREPLY=($(compgen -W "$candidates" -- "$cur"))
+  elif [[ " ${containers.all.join(" ")} " == *" $command "* ]] || [[ $arguments == 0 && " ${containers.first.join(" ")} " == *" $command "* ]]; then
+    COMPREPLY=($(compgen -W "$(${askItsNames})" -- "$cur"))
+  elif [[ $command == cp && $cur != *[:/]* ]]; then
+    COMPREPLY=($(compgen -S : -W "$(${askItsNames})" -- "$cur") $(compgen -f -- "$cur"))
   else
     COMPREPLY=($(compgen -f -- "$cur"))
   fi
@@ -88,6 +140,8 @@ complete -o filenames -F _dfdebug dfdebug
 }
 
 function fish(program: Command): string {
+  const { all, first } = commandsOfContainers(program);
+  const takesNames = new Set([...all, ...first]);
   const lines = [
     "complete -c dfdebug -f",
     ...program.options.filter(isShown).map((option) => fishOption(option, "__fish_use_subcommand")),
@@ -103,6 +157,12 @@ function fish(program: Command): string {
     if (path.length === 1)
       for (const child of command.commands)
         lines.push(`complete -c dfdebug -n ${quoted(condition)} -a ${child.name()} -d ${quoted(child.description())}`);
+    if (takesNames.has(path.join(" ")))
+      lines.push(`complete -c dfdebug -n ${quoted(condition)} -a ${quoted(`(${askNames})`)}`);
+    if (path[0] === "cp")
+      lines.push(
+        `complete -c dfdebug -n ${quoted(condition)} -F -a ${quoted(`(${askNames} | string replace -r '$' :)`)}`,
+      );
     if (path[0] === "build" || path[0] === "plan") lines.push(`complete -c dfdebug -n ${quoted(condition)} -F`);
   }
   lines.push("complete -c dfdebug -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'");
