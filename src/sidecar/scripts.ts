@@ -62,6 +62,9 @@ root=$(readlink /target)
 done <"\${root%/root}/status"
 `;
 
+/** Run in a sidecar: whether its own accounts have the name in $1. */
+export const hasAccount = `while IFS=: read -r name _; do [ "$name" != "$1" ] || exit 0; done </etc/passwd; exit 1`;
+
 /** A prompt's text; PS1 knows backslash, dollar and backquote. */
 function safeLabel(label: string): string {
   return label.replaceAll(/[^\w ./:-]/g, "_");

@@ -4,13 +4,13 @@ import { Collector } from "../docker/collector.js";
 import type { Containers, ContainerSpec, RunningExec, TerminalSize } from "../docker/containers.js";
 import { knowsTerminalSize } from "../docker/exec.js";
 import { copyOutput } from "../docker/streams.js";
-import { errorMessage } from "../errors.js";
+import { ContainerError, errorMessage } from "../errors.js";
 import { log } from "../log.js";
 import { command } from "./command-script.js";
 import { checkReady, holdContainer, notStarted, sidecarName, type HeldContainer } from "./first-process.js";
 import type { OwnerLabels } from "./labels.js";
 import type { SidecarRights } from "./rights.js";
-import { firstProcess, firstProcessUser, lifeline, runFolderMount, soleProcess } from "./scripts.js";
+import { firstProcess, firstProcessUser, hasAccount, lifeline, runFolderMount, soleProcess } from "./scripts.js";
 import type { ToolboxImage } from "./toolbox.js";
 
 export interface SidecarOptions {
@@ -159,19 +159,34 @@ export class Sidecar implements AsyncDisposable {
 
   /**
    * The engine gives a user id without a group that of the toolbox's own accounts, or root's. The target's own user has the
-   * group of its first process: another's may not look into it.
+   * group of its first process: another's may not look into it. Rejects with ContainerError (125) for a name that the toolbox
+   * does not know, which the engine would tell as the command's output.
    */
   private async withGroup(user: string): Promise<string> {
+    const [name = ""] = user.split(":");
+    if (!/^\d+$/.test(name)) {
+      if ((await this.ask(hasAccount, name)).code === 0) return user;
+      throw new ContainerError(
+        `The toolbox has no user ${name}`,
+        { code: "SIDECAR_START", hint: "Give a number, or --inside: there the names are the container's own." },
+        125,
+      );
+    }
     if (!/^[1-9]\d*$/.test(user)) return user;
+    const [uid, gid] = (await this.ask(firstProcessUser)).output.trim().split(":");
+    return uid === user && gid ? `${user}:${gid}` : user;
+  }
+
+  /** Runs a small script in the sidecar. */
+  private async ask(script: string, ...args: readonly string[]): Promise<{ output: string; code: number | undefined }> {
     const { options, held } = this;
-    const argv = ["/bin/sh", "-c", firstProcessUser];
+    const argv = ["/bin/sh", "-c", script, "dfdebug", ...args];
     const exec = await (await options.containers.createExec(held.id, { argv })).start();
     exec.stdin.end();
     const output = new Collector();
     await exec.copyOutput({ stdout: output, stderr: new Collector() });
     exec.stdin.destroy();
-    const [uid, gid] = output.bytes.toString("utf8").trim().split(":");
-    return uid === user && gid ? `${user}:${gid}` : user;
+    return { output: output.bytes.toString("utf8"), code: await exec.exitCode() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -213,6 +213,13 @@ describeEngines("dfdebug debug", (engine) => {
     docker(engine, "volume", "rm", volume);
   });
 
+  it("says that the toolbox does not know a user", async () => {
+    const unknown = await debug(["-u", "nosuch", plain, "--", "id"]);
+    expect(unknown).toMatchObject({ code: 125, stdout: "" });
+    expect(unknown.stderr).toContain("The toolbox has no user nosuch");
+    expect((await debug(["-u", "nobody", "-w", "/", plain, "--", "id", "-un"])).stdout).toBe("nobody\n");
+  });
+
   it("has the least capabilities, more when asked, and explains", async () => {
     const capabilities = (...options: string[]) =>
       debug([...options, plain, "--", "sed", "-n", "s/CapEff:\\t//p", "/proc/self/status"]);
