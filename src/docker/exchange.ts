@@ -115,23 +115,33 @@ export async function readBody(socket: Duplex, { status, headers }: Head): Promi
 /** A body that comes in chunks, each behind its size in hexadecimal digits; the last one is empty. */
 class ChunkedBody {
   readonly chunks: Buffer[] = [];
-  private rest: Buffer = Buffer.alloc(0);
+  private waiting: Buffer[] = [];
+  private received = 0;
+  /** So many bytes have to wait before there is something to take. */
+  private needed = 0;
 
   /** Whether that was all. Throws EngineError where it is no chunk. */
   take(bytes: Buffer): boolean {
-    let rest = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes]);
+    this.waiting.push(bytes);
+    this.received += bytes.length;
+    // An engine's answer may be one chunk of megabytes: it is put together once.
+    if (this.received < this.needed) return false;
+    let rest = Buffer.concat(this.waiting);
     for (;;) {
       const begin = rest.indexOf(endOfLine) + endOfLine.length;
+      this.needed = 0;
       if (begin < endOfLine.length) break;
       const size = Number.parseInt(rest.toString("latin1", 0, begin), 16);
       if (Number.isNaN(size)) throw noHttp();
       const end = begin + size;
-      if (rest.length < end + endOfLine.length) break;
+      this.needed = end + endOfLine.length;
+      if (rest.length < this.needed) break;
       if (size === 0) return true;
       this.chunks.push(rest.subarray(begin, end));
-      rest = rest.subarray(end + endOfLine.length);
+      rest = rest.subarray(this.needed);
     }
-    this.rest = rest;
+    this.waiting = [rest];
+    this.received = rest.length;
     return false;
   }
 }
