@@ -28,7 +28,8 @@ export async function runDebug(
   if (!target) return new CancelledError().exitCode;
   if (flags.explain) {
     const { explain } = await import("./debug-explain.js");
-    io.stdout.write(explain(target, flags.user));
+    const { wrapText } = await import("../../frontends/terminal/width.js");
+    io.stdout.write(wrapText(explain(target, flags.user), io.stdout));
     return 0;
   }
   const wasLive = target.isLive;
@@ -89,7 +90,8 @@ async function startBeside(
 
 async function reportLastRun(target: DebugTarget, io: CliIo): Promise<void> {
   const { describeLastRun } = await import("./debug-last-run.js");
-  io.stderr.write(await describeLastRun(target));
+  const { wrapText } = await import("../../frontends/terminal/width.js");
+  io.stderr.write(wrapText(await describeLastRun(target), io.stderr));
 }
 
 /** The exit code; says what became of the target where it took the session along. */

@@ -17,6 +17,7 @@ import { ConnectedEngine } from "../connect.js";
 import { maskArguments } from "../../sidecar/report/environment.js";
 import type { CliIo } from "../io.js";
 import type { EngineFlags } from "../program.js";
+import { wrapText } from "../../frontends/terminal/width.js";
 import { entrypointText } from "./entrypoint-text.js";
 import { lastRunMeaning } from "./last-run-text.js";
 
@@ -72,7 +73,10 @@ export async function runEntrypoint(
     lines: found && "lines" in found ? linesOf(found, config, imageConfig) : {},
   };
   const style = detectStyle(io.stdout, io.env);
-  await writeAll(io.stdout, flags.json ? `${JSON.stringify(asJson(located))}\n` : entrypointText(located, style));
+  await writeAll(
+    io.stdout,
+    flags.json ? `${JSON.stringify(asJson(located))}\n` : wrapText(entrypointText(located, style), io.stdout),
+  );
   return report.findings.length === 0 ? 0 : 1;
 }
 

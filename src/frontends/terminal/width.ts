@@ -134,15 +134,37 @@ export function widthOf(stream: { readonly columns?: number }): number {
   return stream.columns ? Math.max(20, stream.columns) : unboundedWidth;
 }
 
+/** Where a value has fewer columns than these beside its name, it is not made to stand there. */
+const leastValue = 16;
+
 /** As `wrap`, for a line of a name and its value, which stand two blanks apart: what follows stands below the value. */
 export function wrapValue(line: string, width: number): string[] {
   const start = /^ *\S.*? {2,}/.exec(line)?.[0].length ?? 0;
-  // Where a value has no room beside its name, it is not made to.
-  if (start === 0 || width - start < 16) return [truncate(line, width)];
+  if (start === 0 || width - start < leastValue) return [truncate(line, width)];
   const [first = "", ...rest] = wrap(line.slice(start), width - start, textWidth);
   return [line.slice(0, start) + first, ...rest.map((more) => " ".repeat(start) + more)].map((each) =>
     truncate(each, width),
   );
+}
+
+/**
+ * A text for a stream, its lines wrapped at blanks where that is a terminal: what follows stands below the line's value where
+ * it has a name and one (as `wrapValue`), else below its first word. Nothing is cut: a word longer than a line stays one.
+ */
+export function wrapText(text: string, stream: { readonly columns?: number }): string {
+  if (!stream.columns) return text;
+  const width = widthOf(stream);
+  return text
+    .split("\n")
+    .flatMap((line) => {
+      if (textWidth(line) <= width) return [line];
+      const name = /^ *\S.*? {2,}(?=\S)/.exec(line)?.[0];
+      const begin = name !== undefined && width - textWidth(name) >= leastValue ? name : (/^ */.exec(line)?.[0] ?? "");
+      const indent = " ".repeat(textWidth(begin));
+      const [first = "", ...rest] = wrap(line.slice(begin.length), width - indent.length, textWidth);
+      return [begin + first, ...rest.map((more) => indent + more)];
+    })
+    .join("\n");
 }
 
 /** Filled with spaces to `width` columns. */

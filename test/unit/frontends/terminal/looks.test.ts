@@ -4,7 +4,7 @@ import { binarySize, decimalSize } from "../../../../src/frontends/terminal/dock
 import { tableLines } from "../../../../src/frontends/terminal/table.js";
 import { detectStyle } from "../../../../src/frontends/terminal/style.js";
 import { sourceLines } from "../../../../src/frontends/terminal/error-text.js";
-import { textWidth, wrapValue } from "../../../../src/frontends/terminal/width.js";
+import { textWidth, wrapText, wrapValue } from "../../../../src/frontends/terminal/width.js";
 
 describe("detach keys", () => {
   it("are docker's form", () => {
@@ -73,5 +73,17 @@ describe("a name and its value", () => {
   it("is cut where there is no room for that", () => {
     expect(wrapValue("  capabilities  CHOWN KILL SETUID", 25)).toEqual(["  capabilities  CHOWN KI…"]);
     expect(wrapValue("no value at all", 10)).toEqual(["no value …"]);
+  });
+
+  it("wraps a text below its values and its first words, and cuts nothing", () => {
+    expect(
+      wrapText("  \x1b[1mCMD\x1b[0m  a program that is not there at all\n    and a hint of some words\nshort\n", {
+        columns: 26,
+      }),
+    ).toBe(
+      "  \x1b[1mCMD\x1b[0m  a program that is\n       not there at all\n    and a hint of some\n    words\nshort\n",
+    );
+    expect(wrapText("a /very/long/path/that/is/one/word", { columns: 20 })).toBe("a\n/very/long/path/that/is/one/word");
+    expect(wrapText("one  two", {})).toBe("one  two");
   });
 });
