@@ -51,6 +51,12 @@ export function firstProcess(options: FirstProcessOptions): string[] {
 /** Beside a sole command on a terminal: kills it at the end of its input, which the client holds. */
 export const lifeline = ["/bin/sh", `${runFolder}/lifeline`, soleProcess];
 
+/** The same at once, in a sidecar whose client was gone before it had started that; nothing where there is no such command. */
+export const endSoleCommand = [
+  ...["/bin/sh", "-c"],
+  `[ -s ${runFolder}/${soleProcess} ] && exec ${lifeline.join(" ")} </dev/null`,
+];
+
 /**
  * Run in a sidecar that is set up: `uid:gid` of the target's first process. Nothing where /target is a read-only copy, which
  * root alone may look into.

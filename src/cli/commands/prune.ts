@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DockerConnection } from "../../docker/connection.js";
-import { DfdebugError, UsageError } from "../../errors.js";
+import { PreparedExec } from "../../docker/exec.js";
+import { DfdebugError, EngineError, UsageError } from "../../errors.js";
+import { endSoleCommand } from "../../sidecar/scripts.js";
 import { isAbandoned, sessionLabel, type OwnerLabels } from "../../sidecar/labels.js";
 import { ConnectedEngine } from "../connect.js";
 import type { CliIo } from "../io.js";
@@ -87,9 +89,20 @@ async function pruneSession(connection: DockerConnection, session: string): Prom
   for (let round = 0; round < sessionPatience.rounds; round++) {
     for (const object of await find(connection, `${sessionLabel}=${session}`, () => true))
       if (!object.isRunning || round >= sessionPatience.runningRounds) await remove(connection, object);
+      else await endOne(connection, object.id);
     await sleep(sessionPatience.milliseconds);
   }
   return 0;
+}
+
+/** Ends what would end by itself, had its client lived a moment longer. What cannot be started in it has ended. */
+async function endOne(connection: DockerConnection, container: string): Promise<void> {
+  try {
+    const exec = await PreparedExec.create(connection, container, { argv: endSoleCommand, detached: true });
+    await exec.startDetached();
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code === "ENGINE_LOST") throw error;
+  }
 }
 
 async function find(
