@@ -49,6 +49,7 @@ type Chunk = (
 const filename = join(__dirname, "lib", "chunks.js");
 const nodeRequire = createRequire(filename);
 const loaded = new Map<string, ChunkModule>();
+/** Exports of chunks: modules as import() gives them already. */
 const chunkExports = new Set<unknown>();
 /** What runs, by its chunk. */
 const running = new Map<string, Script>();

@@ -188,9 +188,10 @@ export interface FirstLine {
 
 /**
  * Reads one line of a process's standard output; what else it said is left in the stream, its other output too: an engine passes
- * on what was said at the same moment in any order. `isTerminal`: as in `copyOutput`. Resolves too where the stream fails.
+ * on what was said at the same moment in any order. A terminal has both outputs in one, so there `isMeant` says which line it
+ * is. Resolves too where the stream fails.
  */
-export function readFirstLine(source: Readable, isTerminal = false): Promise<FirstLine> {
+export function readFirstLine(source: Readable, isMeant?: (line: string) => boolean): Promise<FirstLine> {
   return new Promise((resolve) => {
     let bytes = Buffer.alloc(0);
     const finish = (line: string | undefined, rest: readonly Buffer[]): void => {
@@ -208,10 +209,12 @@ export function readFirstLine(source: Readable, isTerminal = false): Promise<Fir
       bytes = Buffer.concat([bytes, chunk]);
       said = "";
       let line = "";
-      if (isTerminal) {
-        const end = bytes.indexOf(10);
-        said = bytes.toString("utf8", 0, end < 0 ? undefined : end).replace(/\r$/, "");
-        if (end >= 0) finish(said, [bytes.subarray(end + 1)]);
+      if (isMeant) {
+        said = bytes.toString("utf8");
+        for (let at = 0, end = bytes.indexOf(10); end >= 0; at = end + 1, end = bytes.indexOf(10, at)) {
+          line = bytes.toString("utf8", at, end).replace(/\r$/, "");
+          if (isMeant(line)) return finish(line, [bytes.subarray(0, at), bytes.subarray(end + 1)]);
+        }
         return;
       }
       const errors: Buffer[] = [];

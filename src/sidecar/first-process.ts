@@ -62,7 +62,7 @@ export async function holdContainer(options: HoldOptions): Promise<HeldContainer
       () => undefined,
     );
     const [firstLine] = await Promise.all([
-      speaks ? readFirstLine(control, spec.Tty) : { line: undefined, said: "" },
+      speaks ? readFirstLine(control, spec.Tty ? isAnswer : undefined) : { line: undefined, said: "" },
       containers.start(id),
     ]);
     lifetime.defer(async () => {
@@ -94,6 +94,11 @@ async function settled(promise: Promise<unknown>, milliseconds: number): Promise
 /** A name that says whose it is, and that no other session has. */
 export function sidecarName(label: string): string {
   return `dfdebug-${label.replaceAll(/[^\w.-]/g, "_").slice(0, 60)}-${uniqueDigits(6)}`;
+}
+
+/** What a first process says of itself; its shell may have complaints of its own before. */
+function isAnswer(line: string): boolean {
+  return line === "ready" || line.startsWith("failed ");
 }
 
 /** Throws ContainerError (exit code 125) where the first process did not get ready. */

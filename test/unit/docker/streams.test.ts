@@ -80,12 +80,12 @@ describe("readFirstLine", () => {
     expect([stdout.text(), stderr.text()]).toEqual(["moreone\ntwo\nthree", "note\nwarn\n"]);
   });
 
-  it("reads a terminal's line as it is, and leaves what follows", async () => {
-    const source = connection(Buffer.from("ready\r\n# "), 3);
-    expect(await readFirstLine(source, true)).toEqual({ line: "ready", said: "ready" });
+  it("reads the line that is meant of a terminal, and leaves all else", async () => {
+    const source = connection(Buffer.from("sh: a warning\r\nready\r\n# "), 3);
+    expect(await readFirstLine(source, (line) => line === "ready")).toMatchObject({ line: "ready" });
     const stdout = sink();
     await copyOutput(source, { stdout: stdout.stream, stderr: stdout.stream }, { isTerminal: true });
-    expect(stdout.text()).toBe("# ");
+    expect(stdout.text()).toBe("sh: a warning\r\n# ");
   });
 
   it("tells what was said where no line came", async () => {
